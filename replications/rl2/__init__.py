@@ -1,0 +1,1 @@
+"""RL²: Fast Reinforcement Learning via Slow Reinforcement Learning (Duan et al. 2016)."""

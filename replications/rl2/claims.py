@@ -1,0 +1,159 @@
+"""The paper's claims 1–4 as tests on finished runs, and one finding of ours.
+
+Every test sees the final scores `(seeds, tasks)` of runs that met the same test tasks, so differences are paired.
+"""
+
+import numpy as np
+
+from shared.analysis.claims import ClaimResult, all_of
+from shared.analysis.evidence import Evidence, interval_generator
+from shared.analysis.statistics import bootstrap, difference_interval, mean
+
+PUBLISHED_BLOCK = ("psrl", "opsrl", "ucrl2", "beb", "epsilon-greedy-mdp", "greedy-mdp")
+INFORMED_BLOCK = ("psrl-informed", "opsrl-informed", "ucrl2-informed", "beb-informed", "greedy-informed")
+PAPER_INSTANCES = 1000  # Sec. 3: instances behind each printed cell
+ONE_SIDED_5_PERCENT = 1.645
+REACHED = 0.8  # level of claim 4 on the normalised axis of Figure 3
+
+
+def best_of(evidence: Evidence, experiment: str, methods: tuple[str, ...] | list[str]) -> str | None:
+    """Return the method of largest mean final score, None where one of them has no run."""
+    scores = {method: evidence.scores(experiment, method) for method in methods}
+    if not all(array.size for array in scores.values()):
+        return None
+    return max(scores, key=lambda method: scores[method].mean())
+
+
+def margin(
+    evidence: Evidence, experiment: str, method: str, other: str | None, threshold: float | None = None
+) -> ClaimResult | None:
+    """Test that `method` earns more than `other`, paired over tasks, as a share of what `other` earns.
+
+    Without `threshold` it is the paper's own resolution: what a one-sided 5 % test on two samples of 1,000 instances
+    cannot tell from zero.
+    """
+    if other is None or not (x := evidence.scores(experiment, method)).size:
+        return None
+    y = evidence.scores(experiment, other)
+    if not y.size:
+        return None
+    level = y.mean()
+    if threshold is None:
+        error = np.sqrt((x.var(axis=1).mean() + y.var(axis=1).mean()) / PAPER_INSTANCES)
+        threshold = -ONE_SIDED_5_PERCENT * error / level
+    difference = difference_interval(x, y, interval_generator())
+    label = evidence.replication.experiments[experiment].label
+    return ClaimResult(
+        statistic=f"relative gain of {method} over {other}, {label}",
+        value=difference.value / level,
+        low=difference.low / level,
+        high=difference.high / level,
+        threshold=threshold,
+        direction="above",
+        seeds=evidence.seeds(experiment, method),
+    )
+
+
+def near_optimal_bandits(evidence: Evidence) -> ClaimResult | None:
+    """Claim 1: in each setting RL² is not significantly worse than the best baseline."""
+    results = []
+    for experiment in evidence.spec.experiments:
+        baselines = [method for method in evidence.methods(experiment) if method != "rl2"]
+        results.append(margin(evidence, experiment, "rl2", best_of(evidence, experiment, baselines)))
+    return all_of(*results)
+
+
+def beats_gittins_when_short(evidence: Evidence) -> ClaimResult | None:
+    """Claim 1, second half: at n = 10 RL² earns more than the Gittins reference."""
+    return all_of(*(margin(evidence, name, "rl2", "gittins", 0.0) for name in evidence.spec.experiments))
+
+
+def imitation_reaches_gittins(evidence: Evidence) -> ClaimResult | None:
+    """Claim 2: RL² falls short of Gittins, and the same network taught by Gittins does not (within 2 %)."""
+    (experiment,) = evidence.spec.experiments
+    return all_of(
+        margin(evidence, experiment, "gittins", "rl2", 0.0),
+        margin(evidence, experiment, "imitation", "gittins", -0.02),
+    )
+
+
+def best_for_few_episodes(evidence: Evidence) -> ClaimResult | None:
+    """Claim 3: RL² earns more than the best baseline as published at n = 10 and 25."""
+    return all_of(
+        *(
+            margin(evidence, name, "rl2", best_of(evidence, name, PUBLISHED_BLOCK), 0.0)
+            for name in evidence.spec.experiments
+        )
+    )
+
+
+def worse_for_many_episodes(evidence: Evidence) -> ClaimResult | None:
+    """Claim 3, second half: OPSRL as published earns more than RL² at n = 75 and 100."""
+    return all_of(*(margin(evidence, name, "opsrl", "rl2", 0.0) for name in evidence.spec.experiments))
+
+
+def slower_for_more_episodes(evidence: Evidence) -> ClaimResult | None:
+    """Claim 4: RL² needs more environment steps to reach normalised 0.8 the more episodes a trial has."""
+    needed = [_steps_to_reach(evidence, name) for name in evidence.spec.experiments]
+    if None in needed or len(needed) < 2:
+        return None
+    ratios = [
+        ClaimResult(
+            statistic=f"steps to normalised {REACHED:g}, {evidence.replication.experiments[after].label} over "
+            f"{evidence.replication.experiments[before].label}",
+            value=more[1] / fewer[1],
+            low=more[0] / fewer[2],
+            high=more[2] / fewer[0],
+            threshold=1.0,
+            direction="above",
+            seeds=min(evidence.seeds(name, "rl2") for name in (before, after)),
+            detail="interval from the standard error of each batch's mean return",
+        )
+        for before, after, fewer, more in zip(
+            evidence.spec.experiments, evidence.spec.experiments[1:], needed, needed[1:], strict=False
+        )
+    ]
+    return all_of(*ratios)
+
+
+def informed_planners_overtake(evidence: Evidence) -> ClaimResult | None:
+    """Our finding: a planner that is told the true prior earns at least as much as RL² at every n."""
+    return all_of(
+        *(
+            margin(evidence, name, best, "rl2", 0.0) if (best := best_of(evidence, name, INFORMED_BLOCK)) else None
+            for name in evidence.spec.experiments
+        )
+    )
+
+
+def near_bayes_optimum(evidence: Evidence) -> ClaimResult | None:
+    """Our measure of claim 1 at n = 10: RL²'s share of the exact Bayes-optimal value is at least 98.5 %."""
+    results = []
+    for experiment in evidence.spec.experiments:
+        ours, optimum = (evidence.scores(experiment, method) for method in ("rl2", "bayes-optimal"))
+        if not (ours.size and optimum.size):
+            return None
+        share = bootstrap(lambda x, y: mean(x) / mean(y), ours, optimum, rng=interval_generator())
+        label = evidence.replication.experiments[experiment].label
+        seeds = evidence.seeds(experiment, "rl2")
+        statistic = f"share of the Bayes-optimal policy's reward on the same bandits, {label}"
+        results.append(ClaimResult(statistic, share.value, share.low, share.high, 0.985, "above", seeds))
+    return all_of(*results)
+
+
+def _steps_to_reach(evidence: Evidence, experiment: str) -> tuple[float, float, float] | None:
+    """Environment steps to normalised `REACHED`: (earliest, at the mean, latest) within ± 2 standard errors."""
+    normaliser = evidence.normaliser(experiment)
+    curve = evidence.curve(experiment, "rl2", "train/return")
+    error = evidence.curve(experiment, "rl2", "train/return_se")
+    if normaliser is None or curve is None or error is None:
+        return None
+    shift, scale = normaliser
+    target = shift + REACHED * scale
+    crossings = []
+    for sign in (2, 0, -2):
+        above = curve.value + sign * error.value >= target
+        if not above.any():
+            return None
+        crossings.append(float(curve.env_steps[above.argmax()]))
+    return tuple(crossings)

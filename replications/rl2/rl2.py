@@ -1,0 +1,353 @@
+"""RL² (Duan et al. 2016): a recurrent policy whose hidden state is the fast learner, trained by slow policy gradients.
+
+Reading order: the hyper-parameters; a trial as the network sees it (Sec. 2.2); acting; the baseline; the two policy
+updates; the learner that wires them. The paper trains by TRPO (App. A); PPO is the alternative of later work. What is
+ours rather than the paper's is marked so here, and its reason is in `replication.yaml`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from shared.networks.recurrent import RecurrentNetwork
+from shared.rl.ppo import approximate_kl, clipped_surrogate
+from shared.rl.returns import discounted_returns, generalized_advantages
+from shared.rl.trpo import assign, categorical_fisher, flatten, line_search, natural_step, unflatten
+from shared.study.seeds import generator_state, restore_generator
+from shared.tasks.family import TaskFamily
+
+
+class Config(BaseModel):
+    """Hyper-parameters of RL²; the published values are in `replication.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    episodes: int = Field(gt=0, description="episodes of one trial, n")
+    discount: float = Field(gt=0, le=1)
+    gae_lambda: float = Field(ge=0, le=1)
+    hidden_size: int = Field(gt=0)
+    candidate: Literal["relu", "tanh"]
+    weight_norm: bool
+    head_scale: float = Field(ge=0, description="factor on the output layers' initial weights")
+    batch_steps: int = Field(gt=0, description="environment steps of one meta-iteration")
+    minibatch_trials: int = Field(gt=0)
+    algorithm: Literal["trpo", "ppo"]
+    entropy_bonus: float = Field(ge=0)
+    # TRPO
+    max_kl: float = Field(gt=0)
+    cg_iterations: int = Field(gt=0)
+    cg_damping: float = Field(ge=0)
+    fisher_share: float = Field(gt=0, le=1, description="share of the trials in Fisher products and line search")
+    # PPO
+    clip: float = Field(gt=0)
+    policy_epochs: int = Field(gt=0)
+    policy_learning_rate: float = Field(gt=0)
+    # Baseline
+    baseline_epochs: int = Field(gt=0)
+    baseline_learning_rate: float = Field(gt=0)
+    baseline_target: Literal["standardised", "raw"]
+    learning_rate_decay_steps: int | None = Field(description="steps over which learning rates fall to a tenth")
+    max_gradient_norm: float = Field(gt=0)
+
+
+class Trials(NamedTuple):
+    """Complete trials, time-major: T steps of N trials over I inputs."""
+
+    inputs: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    rewards: np.ndarray
+
+
+class TrialEncoder:
+    """The input x_t = φ(s_t, a_{t−1}, r_{t−1}, d_{t−1}) (Sec. 2.2): one-hot state, one-hot action, raw reward, flag.
+
+    A family with a single state has no state input. At t = 0 the action is 0, the reward 0 and the flag 1, as in the
+    first author's environments; the last reward and the flag of an episode arrive with the next start state.
+    """
+
+    def __init__(self, observation_space: gym.spaces.Discrete, action_space: gym.spaces.Discrete):
+        self.states = int(observation_space.n) if observation_space.n > 1 else 0
+        self.actions = int(action_space.n)
+        self.width = self.states + self.actions + 2
+
+    def write(self, x: Tensor, states: np.ndarray, actions: np.ndarray, rewards: np.ndarray, flags: np.ndarray) -> None:
+        """Fill `x` `(N, width)`, which must be all zeros, from arrays `(N,)`."""
+        rows = torch.arange(len(x))
+        if self.states:
+            x[rows, torch.from_numpy(states)] = 1.0
+        x[rows, torch.from_numpy(actions) + self.states] = 1.0
+        x[:, -2] = torch.from_numpy(rewards)
+        x[:, -1] = torch.from_numpy(flags)
+
+
+def sample_actions(logits: Tensor, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
+    """Draw actions `(N,)` from softmax(logits `(N, A)`) by inversion; also return their log-probabilities `(N,)`."""
+    log_probs = torch.log_softmax(logits, dim=1)
+    cumulative = log_probs.exp().cumsum(dim=1).numpy()
+    thresholds = rng.random((len(cumulative), 1), dtype=np.float32) * cumulative[:, -1:]
+    # A threshold rounded up to the total would point past the last action.
+    actions = np.minimum((cumulative <= thresholds).sum(axis=1), cumulative.shape[1] - 1)
+    return actions, log_probs[torch.arange(len(actions)), torch.from_numpy(actions)]
+
+
+def play(
+    policy: RecurrentNetwork, family: TaskFamily, tasks: np.ndarray, episodes: int, rng: np.random.Generator
+) -> Trials:
+    """Play one trial of `episodes` episodes in each of `tasks` `(N, task_dim)` with sampled actions.
+
+    The hidden state starts at zero with the trial and is carried over the ends of its episodes.
+    """
+    trials, steps = len(tasks), episodes * family.horizon
+    encoder = TrialEncoder(family.observation_space, family.action_space)
+    envs = family.make(trials)
+    envs.set_tasks(tasks)
+    states, _ = envs.reset(seed=int(rng.integers(2**63)))
+    actor = policy.actor()
+    hidden = actor.start(trials)
+    inputs = torch.zeros(steps, trials, encoder.width)
+    all_actions = np.empty((steps, trials), dtype=np.int64)
+    log_probs = torch.empty(steps, trials)
+    all_rewards = np.empty((steps, trials), dtype=np.float32)
+    actions, rewards, flags = np.zeros(trials, np.int64), np.zeros(trials, np.float32), np.ones(trials, np.float32)
+    for t in range(steps):
+        encoder.write(inputs[t], states, actions, rewards, flags)
+        logits, hidden = actor.step(inputs[t], hidden)
+        actions, log_probs[t] = sample_actions(logits, rng)
+        states, rewards, terminated, _, _ = envs.step(actions)
+        rewards, flags = rewards.astype(np.float32), terminated.astype(np.float32)
+        all_actions[t], all_rewards[t] = actions, rewards
+        if terminated.any():
+            states, _ = envs.reset(options={"reset_mask": terminated})
+    return Trials(inputs, torch.from_numpy(all_actions), log_probs, all_rewards)
+
+
+class Standardiser:
+    """Mean and spread of the return at each time step of a trial, `(T, 1)`.
+
+    Ours: most of a return's variance is the position in the trial. Taking it out of the baseline's target leaves the
+    network to learn what the history says. The statistics follow the policy as a moving average.
+    """
+
+    def __init__(self, rate: float = 0.2):
+        self.rate = rate
+        self.mean: np.ndarray | None = None
+        self.spread: np.ndarray | None = None
+
+    def update(self, returns: np.ndarray) -> None:
+        """Move towards the batch's statistics; `returns` is `(T, N)`."""
+        mean, spread = returns.mean(axis=1, keepdims=True), returns.std(axis=1, keepdims=True) + 1e-3
+        if self.mean is None:
+            self.mean, self.spread = mean, spread
+        else:
+            self.mean = self.mean + self.rate * (mean - self.mean)
+            self.spread = self.spread + self.rate * (spread - self.spread)
+
+
+def gradient_step(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: float) -> None:
+    """Descend `loss` once, with the gradient's norm clipped."""
+    optimiser.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], max_norm)
+    optimiser.step()
+
+
+def evaluate_policy(policy: RecurrentNetwork, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the actions' log-probabilities `(T, N)`, all log-probabilities `(T, N, A)` and the mean entropy."""
+    all_log_probs = torch.log_softmax(policy(inputs), dim=2)
+    entropy = -(all_log_probs.exp() * all_log_probs).sum(dim=2).mean()
+    return all_log_probs.gather(2, actions[..., None])[..., 0], all_log_probs, entropy
+
+
+def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, float]:
+    """Several epochs of clipped-surrogate ascent on mini-batches of whole trials."""
+    c, kls, entropies = learner.config, [], []
+    for _ in range(c.policy_epochs):
+        for chosen in learner.minibatches(len(trials.rewards[0])):
+            log_probs, _, entropy = evaluate_policy(learner.policy, trials.inputs[:, chosen], trials.actions[:, chosen])
+            old = trials.log_probs[:, chosen]
+            surrogate = clipped_surrogate(log_probs, old, advantages[:, chosen], c.clip)
+            gradient_step(learner.policy_optimiser, -surrogate - c.entropy_bonus * entropy, c.max_gradient_norm)
+            with torch.no_grad():
+                kls.append(float(approximate_kl(log_probs, old)))
+                entropies.append(float(entropy))
+    return {"policy/kl": kls[-1], "policy/entropy": float(np.mean(entropies))}
+
+
+def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, float]:
+    """One natural-gradient step of mean KL ≤ δ: gradient on all trials, Fisher products and line search on a share."""
+    c, policy = learner.config, learner.policy
+    parameters = list(policy.parameters())
+    count = trials.inputs.shape[1]
+    gradient = torch.zeros(sum(p.numel() for p in parameters))
+    entropies = []
+    for chosen in learner.minibatches(count):
+        log_probs, _, entropy = evaluate_policy(policy, trials.inputs[:, chosen], trials.actions[:, chosen])
+        ratio = torch.exp(log_probs - trials.log_probs[:, chosen])
+        objective = (ratio * advantages[:, chosen]).mean() + c.entropy_bonus * entropy
+        gradient += flatten(torch.autograd.grad(objective, parameters)) * (len(chosen) / count)
+        entropies.append(float(entropy.detach()))
+
+    share = slice(0, max(1, round(c.fisher_share * count)))
+    inputs, actions = trials.inputs[:, share], trials.actions[:, share]
+    logits, push, pull = policy.linearize(inputs)
+    old = torch.softmax(logits, dim=2)
+    old_log = torch.log_softmax(logits, dim=2)
+
+    def fisher_product(vector: Tensor) -> Tensor:
+        curved = categorical_fisher(old, push(unflatten(vector, parameters)))
+        return flatten(pull(curved / (old.shape[0] * old.shape[1])))
+
+    @torch.no_grad()
+    def evaluate(vector: Tensor) -> tuple[float, float]:
+        assign(parameters, vector)
+        log_probs, all_log_probs, entropy = evaluate_policy(policy, inputs, actions)
+        ratio = torch.exp(log_probs - trials.log_probs[:, share])
+        surrogate = (ratio * advantages[:, share]).mean() + c.entropy_bonus * entropy
+        return float(surrogate), float((old * (old_log - all_log_probs)).sum(dim=2).mean())
+
+    step = natural_step(gradient, fisher_product, c.max_kl, c.cg_iterations, c.cg_damping)
+    found = line_search(evaluate, flatten(parameters).detach(), step, c.max_kl * 1.5)
+    assign(parameters, found.parameters)
+    return {"policy/kl": found.kl, "policy/entropy": float(np.mean(entropies)), "policy/step_share": found.share}
+
+
+def play_blocks(
+    policy: RecurrentNetwork, family: TaskFamily, tasks: np.ndarray, episodes: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Play all `tasks` and return the episodes' returns `(tasks, episodes)`; blocks of trials bound the memory."""
+    steps = episodes * family.horizon
+    block = max(1, 500_000 // steps)
+    returns = []
+    for start in range(0, len(tasks), block):
+        rewards = play(policy, family, tasks[start : start + block], episodes, rng).rewards
+        returns.append(rewards.reshape(episodes, family.horizon, -1).sum(axis=1).T)
+    return np.concatenate(returns)
+
+
+class RL2:
+    """RL² with separate policy and baseline networks, trained by TRPO or PPO on whole trials."""
+
+    Config = Config
+
+    def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
+        weights, trials = seed.spawn(2)
+        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
+        encoder = TrialEncoder(family.observation_space, family.action_space)
+        self.family, self.config = family, config
+        self.rng = np.random.default_rng(trials)
+        self.env_steps = 0
+        self.policy, self.baseline = (
+            RecurrentNetwork(
+                encoder.width,
+                config.hidden_size,
+                outputs,
+                generator,
+                weight_norm=config.weight_norm,
+                relu=config.candidate == "relu",
+                head_scale=config.head_scale,
+            ).to(device)
+            for outputs in (encoder.actions, 1)
+        )
+        self.policy_optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.policy_learning_rate, eps=1e-5)
+        self.baseline_optimiser = torch.optim.Adam(
+            self.baseline.parameters(), lr=config.baseline_learning_rate, eps=1e-5
+        )
+        self.standardiser = Standardiser()
+
+    def train(self) -> dict[str, float]:
+        """Collect one batch of fresh trials, update the policy, then fit the baseline (App. A)."""
+        steps_per_trial = self.config.episodes * self.family.horizon
+        tasks = self.family.train_tasks(max(1, self.config.batch_steps // steps_per_trial), self.rng)
+        trials = play(self.policy, self.family, tasks, self.config.episodes, self.rng)
+        self.env_steps += trials.rewards.size
+        advantages, targets, metrics = self._advantages(trials)
+        self._decay_learning_rates()
+        update = trpo_update if self.config.algorithm == "trpo" else ppo_update
+        metrics |= update(self, trials, advantages)
+        metrics |= self._fit_baseline(trials.inputs, targets)
+        totals = trials.rewards.sum(axis=0)
+        spread = {"train/return": float(totals.mean()), "train/return_se": float(totals.std() / len(totals) ** 0.5)}
+        return spread | metrics
+
+    def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:
+        """Play one trial per task with frozen weights and sampled actions; returns `(tasks, episodes)`."""
+        return play_blocks(self.policy, self.family, tasks, episodes, rng)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, optimisers, the baseline's statistics, the generator and the step count."""
+        return {
+            "policy": self.policy.state_dict(),
+            "baseline": self.baseline.state_dict(),
+            "policy_optimiser": self.policy_optimiser.state_dict(),
+            "baseline_optimiser": self.baseline_optimiser.state_dict(),
+            "standardiser": {"mean": self.standardiser.mean, "spread": self.standardiser.spread},
+            "rng": generator_state(self.rng),
+            "env_steps": self.env_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.policy.load_state_dict(state["policy"])
+        self.baseline.load_state_dict(state["baseline"])
+        self.policy_optimiser.load_state_dict(state["policy_optimiser"])
+        self.baseline_optimiser.load_state_dict(state["baseline_optimiser"])
+        self.standardiser.mean, self.standardiser.spread = (state["standardiser"][k] for k in ("mean", "spread"))
+        restore_generator(self.rng, state["rng"])
+        self.env_steps = state["env_steps"]
+
+    def _advantages(self, trials: Trials) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Return standardised advantages and the baseline's targets, both `(T, N)`, and the fit's quality."""
+        c, rewards = self.config, trials.rewards
+        returns = discounted_returns(rewards, c.discount)
+        if c.baseline_target == "standardised":
+            if self.standardiser.mean is None:
+                self.standardiser.update(returns)
+            mean, spread = self.standardiser.mean, self.standardiser.spread
+        else:
+            mean, spread = np.float32(0), np.float32(1)
+        with torch.no_grad():
+            blocks = trials.inputs.split(c.minibatch_trials, dim=1)
+            outputs = torch.cat([self.baseline(block)[..., 0] for block in blocks], dim=1).numpy()
+        values = mean + spread * outputs
+        advantages = generalized_advantages(rewards, values, 0.0, c.discount, c.gae_lambda)
+        targets = torch.from_numpy((returns - mean) / spread)
+        if c.baseline_target == "standardised":
+            self.standardiser.update(returns)
+        within_step = returns - returns.mean(axis=1, keepdims=True)
+        explained = 1 - float((returns - values).var() / within_step.var())
+        scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        return torch.from_numpy(scaled), targets, {"baseline/explained_variance": explained}
+
+    def _fit_baseline(self, inputs: Tensor, targets: Tensor) -> dict[str, float]:
+        """Least squares on the discounted returns of this batch's trials."""
+        c, losses = self.config, []
+        for _ in range(c.baseline_epochs):
+            for chosen in self.minibatches(inputs.shape[1]):
+                loss = (self.baseline(inputs[:, chosen])[..., 0] - targets[:, chosen]).square().mean()
+                gradient_step(self.baseline_optimiser, loss, c.max_gradient_norm)
+                losses.append(float(loss.detach()))
+        return {"baseline/loss": float(np.mean(losses))}
+
+    def minibatches(self, trials: int) -> list[Tensor]:
+        """Split the trials into random mini-batches of whole trials."""
+        order = torch.from_numpy(self.rng.permutation(trials))
+        return list(order.split(self.config.minibatch_trials))
+
+    def _decay_learning_rates(self) -> None:
+        """Let both learning rates fall linearly to a tenth of their first value, then stay."""
+        c = self.config
+        if c.learning_rate_decay_steps is None:
+            return
+        factor = 1 - 0.9 * min(1.0, self.env_steps / c.learning_rate_decay_steps)
+        for optimiser, rate in (
+            (self.policy_optimiser, c.policy_learning_rate),
+            (self.baseline_optimiser, c.baseline_learning_rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * factor

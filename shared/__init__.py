@@ -1,0 +1,1 @@
+"""What the replications share; knows no paper."""

@@ -1,0 +1,1 @@
+"""Reads tidy results: statistics, published numbers, comparison and claims. Knows no learner."""

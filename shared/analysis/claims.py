@@ -1,0 +1,117 @@
+"""A paper's claims as computed tests: a statistic, its interval, a threshold, one rule for the verdict."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from shared.analysis.evidence import load_evidence
+from shared.study.loading import load_object
+
+if TYPE_CHECKING:
+    from shared.study.schema import Replication
+
+COLUMNS = ("paper", "claim", "statement", "statistic", "value", "low", "high", "seeds", "scale", "verdict")
+
+REPRODUCED, UNDECIDED, NOT_REPRODUCED, NOT_RUN = "reproduced", "undecided", "not reproduced", "not run"
+_SIGNS = {"above": "≥", "below": "≤"}
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """What a claim's test measured.
+
+    The claim says that `statistic` lies `above` (or `below`) `threshold`; `low` and `high` bound its 95 %
+    interval. `seeds` is the number of training seeds behind it and `detail` what a reader needs besides, a
+    sentence at most.
+    """
+
+    statistic: str
+    value: float
+    low: float
+    high: float
+    threshold: float
+    direction: Literal["above", "below"]
+    seeds: int
+    detail: str = ""
+
+    def __post_init__(self):
+        if self.direction not in _SIGNS:
+            raise ValueError(f"direction must be 'above' or 'below', got {self.direction!r}")
+        if not all(map(math.isfinite, (self.value, self.low, self.high, self.threshold))):
+            raise ValueError(f"{self.statistic}: value, interval and threshold must be finite, got {self}")
+        if not self.low <= self.high:
+            raise ValueError(f"{self.statistic}: low {self.low:g} is above high {self.high:g}")
+
+    @property
+    def margin(self) -> tuple[float, float]:
+        """Distances of the interval's near and far end from the threshold, positive on the claimed side."""
+        ends = (self.low - self.threshold, self.high - self.threshold)
+        return ends if self.direction == "above" else (-ends[1], -ends[0])
+
+    @property
+    def verdict(self) -> str:
+        """`reproduced` if the whole interval is on the claimed side, `not reproduced` if none is."""
+        near, far = self.margin
+        if near >= 0:
+            return REPRODUCED
+        return NOT_REPRODUCED if far < 0 else UNDECIDED
+
+    @property
+    def sentence(self) -> str:
+        """The statistic with what is claimed of it, and the detail."""
+        claimed = f"{self.statistic} {_SIGNS[self.direction]} {self.threshold:g}"
+        return f"{claimed} ({self.detail})" if self.detail else claimed
+
+
+def all_of(*results: ClaimResult | None) -> ClaimResult | None:
+    """Join tests that must all hold into the one that decides: the worst verdict, then the smallest margin.
+
+    A failed test decides even where others are missing; otherwise a missing one (None) leaves the claim
+    untested.
+    """
+    present = [result for result in results if result is not None]
+    if not present:
+        return None
+    weakest = min(present, key=_strength)
+    if len(present) < len(results) and weakest.verdict != NOT_REPRODUCED:
+        return None
+    holding = sum(result.verdict == REPRODUCED for result in present)
+    detail = f"decisive of {len(results)} conditions, {holding} of which hold"
+    return replace(weakest, detail=f"{detail}; {weakest.detail}" if weakest.detail else detail)
+
+
+def _strength(result: ClaimResult) -> tuple[int, float]:
+    rank = (NOT_REPRODUCED, UNDECIDED, REPRODUCED).index(result.verdict)
+    near, far = result.margin
+    return rank, near / (far - near) if far > near else near
+
+
+def evaluate_claims(replication: "Replication", scale: str, root: Path) -> pd.DataFrame:
+    """Run the test of every claim of the paper; one row each with `COLUMNS`.
+
+    A test sees this machine's runs at `scale` where they exist and reference runs elsewhere; the column
+    `scale` says which. A test that returns None lacks data: its verdict is `not run`.
+    """
+    rows = [
+        _row(replication.paper, name, claim.statement, *_evaluated(replication, claim, scale, root))
+        for name, claim in replication.claims.items()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _evaluated(replication: "Replication", claim: Any, scale: str, root: Path) -> tuple[ClaimResult | None, str]:
+    evidence = load_evidence(replication, claim, scale, root)
+    result = load_object(replication.qualified(claim.test), root)(evidence)
+    return result, "; ".join(evidence.scales_used())
+
+
+def _row(paper: str, name: str, statement: str, result: ClaimResult | None, scale: str) -> dict[str, Any]:
+    identity = {"paper": paper, "claim": name, "statement": statement}
+    if result is None:
+        missing = dict.fromkeys(("value", "low", "high", "seeds"), math.nan)
+        return identity | missing | {"statistic": "", "scale": "", "verdict": NOT_RUN}
+    numbers = {"value": result.value, "low": result.low, "high": result.high, "seeds": result.seeds}
+    return identity | numbers | {"statistic": result.sentence, "scale": scale, "verdict": result.verdict}

@@ -1,0 +1,211 @@
+"""Aggregates and intervals of score arrays, after Agarwal et al. 2021 (arXiv:2108.13264).
+
+A score array is `(..., runs, tasks)`: every statistic reduces the last two axes and keeps the leading ones,
+so that a bootstrap evaluates thousands of resamples in one call. All randomness comes from the `Generator`
+that is passed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+Statistic = Callable[..., np.ndarray]
+Level = Literal["runs", "tasks", "runs and tasks"]
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+CHUNK_ELEMENTS = 2_000_000  # resampled scores held at once: 16 MB, however many tasks there are
+
+LEVEL_DESCRIPTIONS = {
+    "runs": "stratified bootstrap over seeds within each task",
+    "tasks": "bootstrap over test tasks (one seed)",
+    "runs and tasks": "two-level bootstrap over seeds and test tasks",
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A statistic and the bounds of its interval, in the unit of the scores."""
+
+    value: float
+    low: float
+    high: float
+
+    def affine(self, shift: float, scale: float) -> "Interval":
+        """Return the interval of `(x - shift) / scale`; a negative scale swaps the bounds."""
+        value, low, high = ((x - shift) / scale for x in (self.value, self.low, self.high))
+        return Interval(value, min(low, high), max(low, high))
+
+
+def mean(scores: np.ndarray) -> np.ndarray:
+    """Mean over runs and tasks."""
+    return np.mean(scores, axis=(-2, -1))
+
+
+def median(scores: np.ndarray) -> np.ndarray:
+    """Median over tasks of each task's mean over runs."""
+    return np.median(np.mean(scores, axis=-2), axis=-1)
+
+
+def iqm(scores: np.ndarray) -> np.ndarray:
+    """Interquartile mean: the mean of the middle half of all runs × tasks."""
+    flat = np.sort(np.reshape(scores, (*np.shape(scores)[:-2], -1)), axis=-1)
+    cut = flat.shape[-1] // 4
+    return np.mean(flat[..., cut : flat.shape[-1] - cut], axis=-1)
+
+
+def optimality_gap(scores: np.ndarray, gamma: float = 1.0) -> np.ndarray:
+    """Mean amount by which scores fall short of `gamma`; scores above it count as `gamma`."""
+    return gamma - mean(np.minimum(scores, gamma))
+
+
+def score_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Share of runs × tasks above each of `thresholds` `(K,)`; returns `(..., K)`."""
+    above = np.asarray(scores)[..., None] > np.asarray(thresholds)
+    return np.mean(above, axis=(-3, -2))
+
+
+def average_score_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Share of tasks whose mean over runs is above each of `thresholds` `(K,)`; returns `(..., K)`."""
+    above = np.mean(scores, axis=-2)[..., None] > np.asarray(thresholds)
+    return np.mean(above, axis=-2)
+
+
+def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Probability that a run of `x` beats a run of `y` on the same task, ties one half, averaged over tasks.
+
+    `x` is `(..., runs_x, tasks)` and `y` `(..., runs_y, tasks)`. Per task this is the Mann-Whitney statistic
+    divided by `runs_x * runs_y`.
+    """
+    left, right = np.asarray(x)[..., :, None, :], np.asarray(y)[..., None, :, :]
+    return np.mean((left > right) + 0.5 * (left == right), axis=(-3, -2, -1))
+
+
+def mean_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Mean of `x` minus mean of `y`."""
+    return mean(x) - mean(y)
+
+
+def checked_scores(scores: np.ndarray) -> np.ndarray:
+    """Return `scores` as float64 `(runs, tasks)`; raise `ValueError` if empty, not finite or not 2-D."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2 or scores.size == 0:
+        raise ValueError(f"scores must be a non-empty (runs, tasks) array, got shape {scores.shape}")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(scores))} of {scores.size} scores are not finite")
+    return scores
+
+
+def natural_level(*scores: np.ndarray) -> Level:
+    """What an interval must resample: tasks alone when no array has a second run, else runs and tasks."""
+    return "runs and tasks" if any(len(array) > 1 for array in scores) else "tasks"
+
+
+def bootstrap(
+    statistic: Statistic,
+    *scores: np.ndarray,
+    rng: np.random.Generator,
+    level: Level | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Percentile bootstrap interval of `statistic(*scores)`.
+
+    Parameters
+    ----------
+    statistic: reduces arrays `(..., runs, tasks)` to `(...)`.
+    scores: `(runs, tasks)` arrays. Where tasks are resampled they must have the same tasks in the same order:
+        the same draw is used for all (a paired comparison); runs are drawn for each array independently.
+    level: `runs` draws runs independently within each task and keeps the tasks (the stratified bootstrap);
+        `tasks` draws tasks and keeps the runs; `runs and tasks` draws both (tasks crossed with runs, so
+        that the interval holds for new seeds on new tasks). Default: `natural_level`.
+
+    Raises `ValueError` for empty or non-finite scores and for arrays of unequal numbers of tasks.
+
+    """
+    arrays = [checked_scores(array) for array in scores]
+    if len({array.shape[1] for array in arrays}) != 1:
+        raise ValueError(f"arrays must share their tasks, got shapes {[array.shape for array in arrays]}")
+    level = level or natural_level(*arrays)
+    chunk = max(1, CHUNK_ELEMENTS // sum(array.size for array in arrays))
+    draws = []
+    for start in range(0, resamples, chunk):
+        size = min(chunk, resamples - start)
+        draws.append(statistic(*_resampled(arrays, level, size, rng)))
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.concatenate(draws), [tail, 1 - tail])
+    return Interval(float(statistic(*arrays)), float(low), float(high))
+
+
+def _resampled(arrays: list[np.ndarray], level: Level, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return `size` resamples of each `(runs, tasks)` array, `(size, runs, tasks)`."""
+    tasks = arrays[0].shape[1]
+    if level == "runs":
+        return [
+            np.take_along_axis(array[None], rng.integers(len(array), size=(size, *array.shape)), axis=1)
+            for array in arrays
+        ]
+    columns = rng.integers(tasks, size=(size, 1, tasks), dtype=np.int32)
+    if level == "tasks":
+        return [array[np.arange(len(array))[:, None], columns] for array in arrays]
+    if level == "runs and tasks":
+        return [array[rng.integers(len(array), size=(size, len(array), 1)), columns] for array in arrays]
+    raise ValueError(f"level must be one of {sorted(LEVEL_DESCRIPTIONS)}, got {level!r}")
+
+
+def mean_interval(scores: np.ndarray, rng: np.random.Generator, **options: object) -> Interval:
+    """Interval of the mean of `(runs, tasks)` scores at the natural level; `options` as in `bootstrap`."""
+    return bootstrap(mean, scores, rng=rng, **options)
+
+
+def difference_interval(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, **options: object) -> Interval:
+    """Interval of mean(x) - mean(y), paired over the common tasks; `options` as in `bootstrap`."""
+    return bootstrap(mean_difference, x, y, rng=rng, **options)
+
+
+def pointwise_interval(values: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and 95 % percentile bootstrap bounds over seeds at every point of curves `(seeds, points)`.
+
+    Returns three arrays `(points,)`. A single seed has no spread: its bounds are NaN, not zero.
+    """
+    value = values.mean(axis=0)
+    if len(values) == 1:
+        missing = np.full_like(value, np.nan)
+        return value, missing, missing
+    draws = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return value, low, high
+
+
+def one_sided_p(best: np.ndarray, other: np.ndarray, paired: bool) -> float:
+    """P-value of the t-test whose alternative is that `best` has the larger mean.
+
+    Both are `(runs, tasks)`; runs are averaged first, so that the sample is the tasks. `paired` uses the
+    differences on common tasks, otherwise Welch's test for independent samples of unequal variance.
+    """
+    x, y = (checked_scores(array).mean(axis=0) for array in (best, other))
+    if paired and len(x) != len(y):
+        raise ValueError(f"a paired test needs the same tasks, got {len(x)} and {len(y)}")
+    spread = np.ptp(x - y) if paired else np.ptp(x) + np.ptp(y)
+    if spread == 0:  # the t statistic is 0/0 or infinite: the sign of the difference decides
+        return 0.0 if x[0] > y[0] else 1.0
+    test = stats.ttest_rel(x, y, alternative="greater") if paired else _welch(x, y)
+    return float(test.pvalue)
+
+
+def _welch(x: np.ndarray, y: np.ndarray) -> object:
+    return stats.ttest_ind(x, y, equal_var=False, alternative="greater")
+
+
+def bold_methods(scores: dict[str, np.ndarray], paired: bool = False, alpha: float = 0.05) -> set[str]:
+    """Names to print in bold: the largest mean and all not significantly below it (one-sided, level `alpha`).
+
+    The rule of Duan et al. 2016 (arXiv:1611.02779), Tables 1 and 2. `scores` maps names to `(runs, tasks)`.
+    """
+    if not scores:
+        return set()
+    best = max(scores, key=lambda name: float(mean(scores[name])))
+    return {name for name, array in scores.items() if name == best or one_sided_p(scores[best], array, paired) >= alpha}

@@ -1,0 +1,72 @@
+"""The table of a paper's kind: methods by experiments, ours beside published and reference, best in bold."""
+
+import math
+
+from shared.analysis import statistics
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
+from shared.figures.points import scored
+from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.tables import Cell, Table
+
+INTERVAL = "±: half the 95 % bootstrap interval of the mean over seeds and test tasks"
+BOLD = "bold: best of its experiment or not significantly worse (one-sided {test} t-test, p = 0.05)"
+
+
+def score_table(evidence: Evidence) -> Table:
+    """Tabulate mean final scores, a row per method and a column per experiment.
+
+    A cell holds this machine's mean, or the reference's where `scale` is `reference`; below it the
+    published number and the reference's. Options: `digits` (1), `paired` (t-test on common tasks; false is
+    Welch's test), `corner`, and `sections` (heading → list of methods; the headings stand above their
+    rows).
+    """
+    options = read_options(evidence, digits=1, paired=False, corner="", sections=None)
+    methods, sections = _rows(evidence, options["sections"])
+    columns = [_column(evidence, name, methods, options["paired"]) for name in evidence.experiments()]
+    spec = evidence.spec
+    test = "paired" if options["paired"] else "Welch"
+    return Table(
+        title=spec.title,
+        rows=[method_label(evidence, method) for method in methods],
+        columns=[experiment.label for experiment in evidence.experiments().values()],
+        cells=[list(row) for row in zip(*columns, strict=True)],
+        caption=spec.caption,
+        corner=options["corner"],
+        digits=options["digits"],
+        notes=notes(evidence, INTERVAL, [BOLD.format(test=test)], published="numbers"),
+        sections=sections,
+    )
+
+
+def _rows(evidence: Evidence, sections: dict[str, list[str]] | None) -> tuple[list[str], dict[int, str]]:
+    """Return the methods in the order of the rows, and the headings by the index of the row below them."""
+    if sections is None:
+        names = evidence.spec.experiments
+        return list(dict.fromkeys(m for name in names for m in evidence.methods(name))), {}
+    starts, methods = {}, []
+    for heading, members in sections.items():
+        starts[len(methods)] = heading
+        methods += members
+    return methods, starts
+
+
+def _column(evidence: Evidence, experiment: str, methods: list[str], paired: bool) -> list[Cell]:
+    """Return the cells of one experiment; methods without runs have no number of ours."""
+    origin = origins(evidence)[-1]
+    column, episode = scored(evidence, experiment)
+    scores = {m: evidence.scores(experiment, m, column, episode, origin) for m in methods}
+    bold = statistics.bold_methods({m: array for m, array in scores.items() if array.size}, paired)
+    return [_cell(evidence, experiment, method, origin, method in bold) for method in methods]
+
+
+def _cell(evidence: Evidence, experiment: str, method: str, origin: str, bold: bool) -> Cell:
+    column, episode = scored(evidence, experiment)
+    ours = evidence.mean(experiment, method, column=column, episode=episode, origin=origin)
+    published = evidence.published_value(experiment, method)
+    shipped = evidence.scores(experiment, method, column, episode, REFERENCE)
+    return Cell.of(
+        ours,
+        bold=bold,
+        published=math.nan if published is None else published,
+        reference=float(shipped.mean()) if origin == THIS_MACHINE and shipped.size else math.nan,
+    )

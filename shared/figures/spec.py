@@ -1,0 +1,73 @@
+"""What every drawing takes from its declaration: options, series, and the line that says what is shown."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
+from shared.analysis.published import KINDS
+from shared.study.errors import StudyError, unknown
+
+Published = Literal["all", "numbers", "none"]  # which published rows are shown: curves too, or numbers without x
+
+
+def read_options(evidence: Evidence, **defaults: Any) -> dict[str, Any]:
+    """Return the drawing's `options` over `defaults`; raise `StudyError` for a name that is not among them."""
+    for name in evidence.spec.options:
+        if name not in defaults:
+            raise StudyError(f"{evidence.replication.file}: {unknown('option', name, defaults)}")
+    return defaults | evidence.spec.options
+
+
+def read_panels(evidence: Evidence, panels: dict[str, list[str]] | None) -> dict[str, list[str]]:
+    """Return the experiments in each panel by its title; by default each has a panel of its own."""
+    if panels is None:
+        return {experiment.label: [name] for name, experiment in evidence.experiments().items()}
+    for name in (name for names in panels.values() for name in names):
+        if name not in evidence.spec.experiments:
+            known = unknown("experiment", name, evidence.spec.experiments)
+            raise StudyError(f"{evidence.replication.file}: option 'panels': {known}")
+    return panels
+
+
+def method_label(evidence: Evidence, method: str) -> str:
+    """Return how a method is called in figures and tables."""
+    return evidence.replication.methods[method].label
+
+
+def notes(evidence: Evidence, interval: str = "", extra: Iterable[str] = (), published: Published = "all") -> list[str]:
+    """Say what a drawing shows: scale, seeds, the interval, and the sources of the published rows shown."""
+    lines = [f"scale: {', '.join(evidence.scales_used()) or evidence.scale}", seeds_note(evidence)]
+    return [line for line in [*lines, interval, *extra, sources_note(evidence, published)] if line]
+
+
+def seeds_note(evidence: Evidence) -> str:
+    """Say how many training seeds stand behind the methods that train."""
+    counts = {
+        evidence.seeds(experiment, method)
+        for experiment in evidence.spec.experiments
+        for method in evidence.methods(experiment)
+        if evidence.replication.methods[method].trains
+    } - {0}
+    if not counts:
+        return ""
+    span = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return f"training seeds: {span}"
+
+
+def sources_note(evidence: Evidence, published: Published) -> str:
+    """Name the sources of the published rows of the cells shown, and how each was come by."""
+    if published == "none":
+        return ""
+    sources = {}
+    for experiment in evidence.spec.experiments:
+        for method in evidence.methods(experiment):
+            rows = evidence.published_rows(experiment, method)
+            rows = rows[rows["x_name"] == ""] if published == "numbers" else rows
+            sources |= dict(zip(rows["source"], rows["kind"], strict=True))
+    named = [f"{source} ({KINDS[kind]})" for source, kind in sources.items()]
+    return f"published: {'; '.join(named)}" if named else ""
+
+
+def origins(evidence: Evidence) -> list[str]:
+    """Return what can be shown: the shipped reference first, so that this machine's runs lie on top."""
+    return [REFERENCE] if evidence.scale == REFERENCE else [REFERENCE, THIS_MACHINE]

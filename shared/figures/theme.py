@@ -1,0 +1,137 @@
+"""One look for every figure: sizes, a colour-blind safe palette, the same bytes each time."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import matplotlib
+import seaborn
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+PANEL_WIDTH, PANEL_HEIGHT = 3.3, 2.6  # inches
+MAX_COLUMNS = 3
+GREY = "#595959"
+
+_RC = {
+    **seaborn.axes_style("ticks"),
+    **seaborn.plotting_context("paper"),
+    "axes.edgecolor": "#808080",
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.dpi": 100,
+    "figure.titlesize": 11,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so every machine draws the same glyphs
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "savefig.dpi": 160,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "meta-rl-replications",
+    "xtick.color": "#404040",
+    "xtick.labelsize": 8,
+    "ytick.color": "#404040",
+    "ytick.labelsize": 8,
+}
+
+_COLOURS = [*seaborn.color_palette("colorblind").as_hex()[:8], "#000000", "#56b4e9"]
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one method, or one experiment, looks in every panel."""
+
+    colour: str
+    marker: str
+
+
+def theme() -> AbstractContextManager:
+    """Return a context, usable as a decorator too, in which everything drawn or saved has the common look."""
+    return matplotlib.rc_context(_RC)
+
+
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """Give each of `names`, in order, a colour and a marker; after ten, colours return with other markers."""
+    return {
+        name: Style(
+            _COLOURS[index % len(_COLOURS)],
+            _MARKERS[(index + index // len(_COLOURS)) % len(_MARKERS)],
+        )
+        for index, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def panels(
+    count: int,
+    columns: int = MAX_COLUMNS,
+    width: float = PANEL_WIDTH,
+    height: float = PANEL_HEIGHT,
+    share_y: bool = False,
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels of `width` by `height` inches, in rows of at most `columns`."""
+    columns = max(1, min(columns, count))
+    rows = -(-count // columns)
+    figure = Figure(figsize=(max(columns * width, 4.8), rows * height + 0.9), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=share_y).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, axes[:count]
+
+
+def legend(figure: Figure, *groups: Mapping[str, Artist]) -> None:
+    """Put one legend above the panels: handles by label, each group on rows of its own."""
+    groups = [group for group in groups if group]
+    if not groups:
+        return
+    for columns in range(max(map(len, groups)), 0, -1):
+        rows = [row for group in groups for row in _rows(list(group.items()), columns)]
+        widths = [0.45 + 0.06 * max(len(label) for label, _ in column) for column in zip(*rows, strict=True)]
+        if sum(widths) <= figure.get_figwidth():
+            break
+    entries = [entry for column in zip(*rows, strict=True) for entry in column]  # matplotlib fills column by column
+    figure.legend(
+        [handle for _, handle in entries],
+        [label for label, _ in entries],
+        loc="outside upper center",
+        ncols=columns,
+    )
+
+
+def _rows(entries: list[tuple[str, Artist]], columns: int) -> list[list[tuple[str, Artist]]]:
+    """Cut `entries` into rows of `columns`, the last filled up with blanks."""
+    blank = ("", Line2D([], [], ls=""))
+    filled = entries + [blank] * (-len(entries) % columns)
+    return [filled[start : start + columns] for start in range(0, len(filled), columns)]
+
+
+def drop_repeated_labels(axes: list[Axes]) -> None:
+    """Label the y-axis only where it differs from that of the panel on the left."""
+    labels = [axis.get_ylabel() for axis in axes]
+    for index, axis in enumerate(axes):
+        if index % MAX_COLUMNS and labels[index] == labels[index - 1]:
+            axis.set_ylabel("")
+
+
+def label_line(figure: Figure, parts: Iterable[str]) -> None:
+    """Print below the panels, small, what a reader must know: scale, seeds, interval, sources."""
+    text = "\u00a0· ".join(part for part in parts if part)  # a line may end with the dot, not begin with it
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 19))
+    figure.supxlabel("\n".join(lines), fontsize=7, color=GREY)
+
+
+def no_results(axis: Axes) -> None:
+    """Mark a panel that has nothing to show, so that an absent run is seen and not overlooked."""
+    axis.text(0.5, 0.5, "no results at this scale", transform=axis.transAxes, ha="center", va="center", color=GREY)
+    axis.grid(False)
+    axis.set_xticks([])
+    axis.set_yticks([])

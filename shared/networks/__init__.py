@@ -1,0 +1,1 @@
+"""Networks that the learners of several papers are built of."""

@@ -1,0 +1,1 @@
+"""Pieces of single-task reinforcement learning, as pure functions."""

@@ -1,0 +1,99 @@
+"""Trust-region policy optimisation on flat parameter vectors (Schulman et al. 2015, Sec. 6 and App. C).
+
+Pure functions: the caller supplies the surrogate, the KL divergence and the Fisher product of its own policy.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def flatten(tensors: Iterable[Tensor]) -> Tensor:
+    """Concatenate tensors into one vector."""
+    return torch.cat([t.reshape(-1) for t in tensors])
+
+
+def unflatten(vector: Tensor, like: Iterable[Tensor]) -> list[Tensor]:
+    """Split a vector into tensors of the shapes of `like`."""
+    shapes = [t.shape for t in like]
+    return [part.view(shape) for part, shape in zip(vector.split([s.numel() for s in shapes]), shapes, strict=True)]
+
+
+def assign(parameters: Iterable[Tensor], vector: Tensor) -> None:
+    """Write a flat vector into parameters in place."""
+    parameters = list(parameters)
+    with torch.no_grad():
+        for parameter, value in zip(parameters, unflatten(vector, parameters), strict=True):
+            parameter.copy_(value)
+
+
+def conjugate_gradient(
+    product: Callable[[Tensor], Tensor], b: Tensor, iterations: int, tolerance: float = 1e-10
+) -> Tensor:
+    """Return x with A x ≈ b for a symmetric positive definite A given by its products."""
+    x = torch.zeros_like(b)
+    residual, direction = b.clone(), b.clone()
+    squared = residual.dot(residual)
+    for _ in range(iterations):
+        if squared <= tolerance:
+            break
+        image = product(direction)
+        step = squared / direction.dot(image)
+        x += step * direction
+        residual -= step * image
+        previous, squared = squared, residual.dot(residual)
+        direction = residual + (squared / previous) * direction
+    return x
+
+
+def categorical_fisher(probabilities: Tensor, tangent: Tensor) -> Tensor:
+    """Return (diag(p) − p pᵀ) u along the last axis: the Fisher matrix of a softmax in its logits, times u."""
+    return probabilities * (tangent - (probabilities * tangent).sum(-1, keepdim=True))
+
+
+def natural_step(
+    gradient: Tensor, fisher_product: Callable[[Tensor], Tensor], max_kl: float, iterations: int, damping: float
+) -> Tensor:
+    """Return √(2δ / xᵀFx) x with x ≈ (F + damping·I)⁻¹ g: the natural-gradient step of KL δ to second order."""
+
+    def damped(v: Tensor) -> Tensor:
+        return fisher_product(v) + damping * v
+
+    direction = conjugate_gradient(damped, gradient, iterations)
+    curvature = direction.dot(damped(direction))
+    if curvature <= 0:
+        return torch.zeros_like(gradient)
+    return torch.sqrt(2 * max_kl / curvature) * direction
+
+
+class LineSearch(NamedTuple):
+    """Where a line search ended: the parameters, the share of the full step, and the values there."""
+
+    parameters: Tensor
+    share: float
+    surrogate: float
+    kl: float
+
+
+def line_search(
+    evaluate: Callable[[Tensor], tuple[float, float]],
+    start: Tensor,
+    step: Tensor,
+    max_kl: float,
+    backtracks: int = 10,
+    shrink: float = 0.5,
+) -> LineSearch:
+    """Shrink the step until the surrogate improves on its value at `start` and KL ≤ `max_kl`; else stay at `start`.
+
+    `evaluate(parameters)` returns (surrogate to be maximised, mean KL from the policy at `start`).
+    """
+    before, _ = evaluate(start)
+    share = 1.0
+    for _ in range(backtracks):
+        surrogate, kl = evaluate(start + share * step)
+        if surrogate > before and kl <= max_kl:  # false for NaN, so a broken step is never taken
+            return LineSearch(start + share * step, share, surrogate, kl)
+        share *= shrink
+    return LineSearch(start, 0.0, before, 0.0)

@@ -1,0 +1,1 @@
+"""From a declared study to runs, and from runs to tidy results."""

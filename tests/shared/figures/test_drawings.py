@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from shared.analysis.evidence import load_evidence
+from shared.figures.adaptation import adaptation_curves
+from shared.figures.curves import learning_curves
+from shared.figures.points import method_comparison
+from shared.figures.score_tables import score_table
+from shared.study.errors import StudyError
+
+CURVE_ROW = {
+    "figure": "fig2",
+    "method": "Ours",
+    "metric": "normalized_total_reward(Random=0;Oracle=1)",
+    "x_name": "iteration",
+    "kind": "digitised",
+    "source": "a test, Figure 2",
+}
+
+
+@pytest.fixture
+def ran(study):
+    """Random earns 5, the oracle 9, ours 8 (7 on the reference), the curve rises from 5 to 9."""
+    study.publish(
+        {"method": "Random", "value": 5.0},
+        {"method": "Oracle", "value": 10.0},
+        {"method": "Ours", "value": 7.5},
+        CURVE_ROW | {"x_value": 5, "value": 0.4},
+        CURVE_ROW | {"x_value": 10, "value": 0.8},
+    )
+    for scale, ours in (("night", 7), ("hour", 8)):
+        study.run("short", "random", [4, 6, 4, 6], scale=scale)
+        study.run("short", "oracle", [9] * 4, scale=scale)
+        study.run("short", "ours", [ours] * 4, scale=scale)
+        study.train("short", "ours", {100: 5, 500: 7, 1000: 9}, scale=scale)
+        if scale == "night":
+            study.ship(scale)
+    return study
+
+
+def load(study, *arguments, scale="hour", **options):
+    return load_evidence(study.replication, study.drawing(*arguments, **options), scale, study.root)
+
+
+def legend(figure):
+    return {text.get_text() for text in figure.legends[0].get_texts()} - {""}
+
+
+def test_learning_curves_overlay_ours_reference_and_published(ran):
+    figure = learning_curves(load(ran, ["short"], ["ours", "random"]))
+    axis = figure.axes[0]
+    reference, ours, published, *levels = axis.lines
+    for line in (reference, ours):
+        assert line.get_xdata().tolist() == [100, 500, 1000]
+        np.testing.assert_allclose(line.get_ydata(), [0, 0.5, 1])
+    assert (ours.get_linestyle(), reference.get_linestyle()) == ("-", "--")
+    assert reference.get_alpha() < ours.get_alpha()
+    assert published.get_xdata().tolist() == [500, 1000]
+    assert published.get_ydata().tolist() == [0.4, 0.8]
+    assert [line.get_ydata()[0] for line in levels] == [0, 0]  # random: ours and published, on the normalised scale
+    assert axis.get_ylabel() == "normalised return\n(Random = 0, Oracle = 1)"
+    assert legend(figure) == {
+        "Ours", "Random", "this machine", "reference", "published (digitised)", "published (number)",
+        "no training: mean score",
+    }  # fmt: skip
+    label = figure.get_supxlabel().replace("\n", " ")
+    for part in ("scale: hour", "training seeds: 1", "95 % bootstrap", "a test, Figure 2 (read off a figure)"):
+        assert part in label
+
+
+def test_reference_scale_draws_reference_only(ran):
+    figure = learning_curves(load(ran, ["short"], ["ours"], scale="reference"))
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["--", "None"]
+    assert "this machine" not in legend(figure)
+    assert "scale: night (reference)" in figure.get_supxlabel()
+
+
+def test_published_number_without_curve_is_a_level_on_the_normalised_scale(ran):
+    ran.publish(*({"method": name, "value": v} for name, v in (("Random", 5.0), ("Oracle", 10.0), ("Ours", 7.5))))
+    figure = learning_curves(load(ran, ["short"], ["ours"]))
+    assert figure.axes[0].lines[-1].get_ydata()[0] == 0.5
+    assert "published (number)" in legend(figure)
+
+
+def test_panels_group_experiments_under_labels(ran):
+    ran.train("long", "ours", {100: 1, 200: 2})
+    panels, labels = {"both": ["short", "long"]}, {"short": "k = 5", "long": "k = 10"}
+    figure = learning_curves(load(ran, ["short", "long"], ["ours"], panels=panels, labels=labels, x_scale="log"))
+    (axis,) = figure.axes
+    assert axis.get_title() == "both"
+    assert axis.get_xscale() == "log"
+    assert {"k = 5", "k = 10"} <= legend(figure)
+    assert len({to_hex(line.get_color()) for line in axis.lines}) == 2
+
+
+def test_panel_without_runs_says_so(ran):
+    figure = learning_curves(load(ran, ["short", "unpublished"], ["ours"]))
+    assert figure.axes[1].texts[0].get_text() == "no results at this scale"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"x_scal": "log"}, "replication.yaml: unknown option 'x_scal'; the nearest valid name is 'x_scale'"),
+        ({"panels": {"a": ["shrot"]}}, "option 'panels': unknown experiment 'shrot'; .* 'short'"),
+    ],
+)
+def test_wrong_options_are_refused(ran, options, message):
+    with pytest.raises(StudyError, match=message):
+        learning_curves(load(ran, ["short"], **options))
+
+
+def test_adaptation_shows_each_episode(ran):
+    figure = adaptation_curves(load(ran, ["short"], ["ours"]))
+    reference, ours = (container.lines[0] for container in figure.axes[0].containers)
+    assert ours.get_xdata().tolist() == [1, 2]
+    assert ours.get_ydata().tolist() == [4, 4]
+    assert reference.get_ydata().tolist() == [3.5, 3.5]
+    assert legend(figure) == {"Ours", "this machine", "reference"}
+    empty = adaptation_curves(load(ran, ["long"], ["ours"]))
+    assert empty.axes[0].texts[0].get_text() == "no results at this scale"
+
+
+def test_points_stand_beside_published(ran):
+    figure = method_comparison(load(ran, ["short", "long"], ["ours", "random"]))
+    axis, empty = figure.axes
+    means = [container.lines[0].get_xdata()[0] for container in axis.containers]
+    assert means == [7, 8, 5, 5]
+    strokes = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "|"]
+    assert strokes == [7.5, 5]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["Ours", "Random"]
+    assert legend(figure) == {"this machine", "reference", "published"}
+    assert empty.texts[0].get_text() == "no results at this scale"
+
+
+def test_score_table_has_ours_published_reference_and_bold(ran):
+    table = score_table(load(ran, ["short", "long"], sections={"Learned": ["ours"], "Fixed": ["random", "oracle"]}))
+    assert list(table.rows) == ["Ours", "Random", "Oracle"]
+    assert list(table.columns) == ["n = 10", "n = 20"]
+    assert table.sections == {0: "Learned", 1: "Fixed"}
+    ours, absent = table.cells[0]
+    assert (ours.value, ours.published, ours.reference, ours.bold) == (8, 7.5, 7, False)
+    assert table.cells[2][0].bold
+    assert np.isnan(absent.value)
+    assert "Figure 2" not in " ".join(table.notes)  # the table shows printed numbers, not the curve
+
+
+def test_score_table_of_the_reference(ran):
+    table = score_table(load(ran, ["short"], ["ours"], scale="reference"))
+    (cell,) = table.cells[0]
+    assert cell.value == 7
+    assert np.isnan(cell.reference)

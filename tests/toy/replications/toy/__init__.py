@@ -1,0 +1,1 @@
+"""A paper made of coins: the smallest replication that has one of everything."""

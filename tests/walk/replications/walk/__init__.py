@@ -1,0 +1,1 @@
+"""A paper about a random walk: what the runner is tested on."""

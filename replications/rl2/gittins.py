@@ -5,26 +5,32 @@ arm when rewards are discounted by β for ever. Playing the arm of largest index
 and the paper's strong reference for trials of finite length (Sec. 3.1), with β chosen for each length.
 """
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 IndexName = Literal["calibrated", "whittle", "brezzi_lai"]
 
-GRID_POINTS = 201
+GRID_POINTS = 401  # within 0.0003 of the exact index for β = 0.95, within 0.001 for β = 0.99, mostly far closer
 LOOKAHEAD = 500
 
 
+@lru_cache(maxsize=16)
 def index_table(name: IndexName, discount: float, pulls: int) -> np.ndarray:
     """Return the indices of all posteriors that a trial of `pulls` pulls can reach.
 
     Entry `[s, f]` of the table `(pulls + 1, pulls + 1)` belongs to s successes and f failures, posterior
-    Beta(1 + s, 1 + f); entries with s + f > pulls are nan. Raises `ValueError` unless 0 < discount < 1.
+    Beta(1 + s, 1 + f); entries with s + f > pulls are nan. The table is kept for the next caller and read-only.
+    Raises `ValueError` unless 0 < discount < 1.
     """
     if not 0 < discount < 1:
         raise ValueError(f"the discount of a Gittins index must lie in (0, 1), got {discount}")
-    return _TABLES[name](discount, pulls)
+    table = _TABLES[name](discount, pulls)
+    table.flags.writeable = False  # shared by all callers
+    return table
 
 
 def calibrated(discount: float, pulls: int, lookahead: int = LOOKAHEAD, grid_points: int = GRID_POINTS) -> np.ndarray:
@@ -35,14 +41,15 @@ def calibrated(discount: float, pulls: int, lookahead: int = LOOKAHEAD, grid_poi
 
         W(s, f) = max(λ, μ (1 - β + β W(s+1, f)) + (1 - μ) β W(s, f+1)),   μ = (s + 1)/(s + f + 2).
 
-    The index is the λ at which playing on is worth exactly λ, found by linear interpolation between grid
-    points. The recursion starts `lookahead` pulls after the trial's end from max(λ, μ), as if the arm were
-    known from then on.
+    The index is the λ at which playing on is worth exactly λ, found by linear interpolation between grid points. The
+    recursion starts from max(λ, μ), as if the arm were known from then on, m pulls after the trial's end, where
+    β^m = 1e-6 or m = `lookahead`, whichever is earlier.
     """
+    longest = pulls + min(lookahead, math.ceil(math.log(1e-6) / math.log(discount)))
     rates = np.linspace(0.0, 1.0, grid_points)
     table = np.full((pulls + 1, pulls + 1), np.nan)
-    value = np.maximum(rates, _means(pulls + lookahead))
-    for pulled in range(pulls + lookahead - 1, -1, -1):
+    value = np.maximum(rates, _means(longest))
+    for pulled in range(longest - 1, -1, -1):
         means = _means(pulled)
         play_on = means * (1 - discount + discount * value[1:]) + (1 - means) * discount * value[:-1]
         if pulled <= pulls:

@@ -38,6 +38,7 @@ class Config(BaseModel):
     minibatch_trials: int = Field(gt=0)
     algorithm: Literal["trpo", "ppo"]
     entropy_bonus: float = Field(ge=0)
+    entropy_decay_steps: int | None = Field(description="steps over which the entropy bonus falls to zero")
     # TRPO
     max_kl: float = Field(gt=0)
     cg_iterations: int = Field(gt=0)
@@ -51,6 +52,7 @@ class Config(BaseModel):
     baseline_epochs: int = Field(gt=0)
     baseline_learning_rate: float = Field(gt=0)
     baseline_target: Literal["standardised", "raw"]
+    baseline_lambda: float = Field(ge=0, le=1, description="λ of the returns that the baseline is fitted to")
     learning_rate_decay_steps: int | None = Field(description="steps over which learning rates fall to a tenth")
     max_gradient_norm: float = Field(gt=0)
 
@@ -172,7 +174,7 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
             log_probs, _, entropy = evaluate_policy(learner.policy, trials.inputs[:, chosen], trials.actions[:, chosen])
             old = trials.log_probs[:, chosen]
             surrogate = clipped_surrogate(log_probs, old, advantages[:, chosen], c.clip)
-            gradient_step(learner.policy_optimiser, -surrogate - c.entropy_bonus * entropy, c.max_gradient_norm)
+            gradient_step(learner.policy_optimiser, -surrogate - learner.entropy_bonus * entropy, c.max_gradient_norm)
             with torch.no_grad():
                 kls.append(float(approximate_kl(log_probs, old)))
                 entropies.append(float(entropy))
@@ -189,7 +191,7 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
     for chosen in learner.minibatches(count):
         log_probs, _, entropy = evaluate_policy(policy, trials.inputs[:, chosen], trials.actions[:, chosen])
         ratio = torch.exp(log_probs - trials.log_probs[:, chosen])
-        objective = (ratio * advantages[:, chosen]).mean() + c.entropy_bonus * entropy
+        objective = (ratio * advantages[:, chosen]).mean() + learner.entropy_bonus * entropy
         gradient += flatten(torch.autograd.grad(objective, parameters)) * (len(chosen) / count)
         entropies.append(float(entropy.detach()))
 
@@ -208,7 +210,7 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
         assign(parameters, vector)
         log_probs, all_log_probs, entropy = evaluate_policy(policy, inputs, actions)
         ratio = torch.exp(log_probs - trials.log_probs[:, share])
-        surrogate = (ratio * advantages[:, share]).mean() + c.entropy_bonus * entropy
+        surrogate = (ratio * advantages[:, share]).mean() + learner.entropy_bonus * entropy
         return float(surrogate), float((old * (old_log - all_log_probs)).sum(dim=2).mean())
 
     step = natural_step(gradient, fisher_product, c.max_kl, c.cg_iterations, c.cg_damping)
@@ -259,6 +261,7 @@ class RL2:
             self.baseline.parameters(), lr=config.baseline_learning_rate, eps=1e-5
         )
         self.standardiser = Standardiser()
+        self.entropy_bonus = config.entropy_bonus
 
     def train(self) -> dict[str, float]:
         """Collect one batch of fresh trials, update the policy, then fit the baseline (App. A)."""
@@ -267,7 +270,7 @@ class RL2:
         trials = play(self.policy, self.family, tasks, self.config.episodes, self.rng)
         self.env_steps += trials.rewards.size
         advantages, targets, metrics = self._advantages(trials)
-        self._decay_learning_rates()
+        self._follow_schedules()
         update = trpo_update if self.config.algorithm == "trpo" else ppo_update
         metrics |= update(self, trials, advantages)
         metrics |= self._fit_baseline(trials.inputs, targets)
@@ -316,7 +319,11 @@ class RL2:
             outputs = torch.cat([self.baseline(block)[..., 0] for block in blocks], dim=1).numpy()
         values = mean + spread * outputs
         advantages = generalized_advantages(rewards, values, 0.0, c.discount, c.gae_lambda)
-        targets = torch.from_numpy((returns - mean) / spread)
+        if c.baseline_lambda < 1:
+            returns_to_fit = values + generalized_advantages(rewards, values, 0.0, c.discount, c.baseline_lambda)
+        else:
+            returns_to_fit = returns
+        targets = torch.from_numpy((returns_to_fit - mean) / spread)
         if c.baseline_target == "standardised":
             self.standardiser.update(returns)
         within_step = returns - returns.mean(axis=1, keepdims=True)
@@ -325,7 +332,7 @@ class RL2:
         return torch.from_numpy(scaled), targets, {"baseline/explained_variance": explained}
 
     def _fit_baseline(self, inputs: Tensor, targets: Tensor) -> dict[str, float]:
-        """Least squares on the discounted returns of this batch's trials."""
+        """Least squares on the λ-returns of this batch's trials (λ = 1: discounted returns)."""
         c, losses = self.config, []
         for _ in range(c.baseline_epochs):
             for chosen in self.minibatches(inputs.shape[1]):
@@ -339,9 +346,11 @@ class RL2:
         order = torch.from_numpy(self.rng.permutation(trials))
         return list(order.split(self.config.minibatch_trials))
 
-    def _decay_learning_rates(self) -> None:
-        """Let both learning rates fall linearly to a tenth of their first value, then stay."""
+    def _follow_schedules(self) -> None:
+        """Let the learning rates fall linearly to a tenth and the entropy bonus to zero, then stay."""
         c = self.config
+        if c.entropy_decay_steps is not None:
+            self.entropy_bonus = c.entropy_bonus * (1 - min(1.0, self.env_steps / c.entropy_decay_steps))
         if c.learning_rate_decay_steps is None:
             return
         factor = 1 - 0.9 * min(1.0, self.env_steps / c.learning_rate_decay_steps)

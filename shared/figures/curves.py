@@ -13,10 +13,11 @@ from matplotlib.ticker import EngFormatter
 
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Curve, Evidence
 from shared.figures import theme
-from shared.figures.spec import method_label, notes, origins, read_options, read_panels
+from shared.figures.spec import check_names, method_label, notes, origins, read_options, read_panels
 from shared.figures.theme import Style
 
 BAND = "band: 95 % bootstrap over training seeds"
+NO_BAND = "one seed, so no band"
 MEAN_LINE = "no training: mean score"
 DEFAULT_METRIC = "train/return"
 
@@ -60,6 +61,7 @@ def learning_curves(evidence: Evidence) -> Figure:
     """
     options = read_options(evidence, metric=None, panels=None, labels={}, x_scale="linear", y_label=None, y_limits=None)
     grouping = read_panels(evidence, options["panels"])
+    check_names(evidence, "labels", "experiment", options["labels"])
     series = {title: list(_series(evidence, names, options["labels"])) for title, names in grouping.items()}
     looks = theme.styles(line.label for lines in series.values() for line in lines)
     figure, axes = theme.panels(len(series))
@@ -73,7 +75,7 @@ def learning_curves(evidence: Evidence) -> Figure:
         _finish(axis, title, options)
     theme.drop_repeated_labels(axes)
     put_legend(figure, handles)
-    theme.label_line(figure, notes(evidence, BAND))
+    theme.label_line(figure, notes(evidence, BAND if _several_seeds(evidence) else NO_BAND))
     return figure
 
 
@@ -179,6 +181,11 @@ def _series(evidence: Evidence, experiments: list[str], labels: dict[str, str]) 
             own = method_label(evidence, method)
             both = f"{own}, {place}" if several_methods else place
             yield Series(name, method, own if len(experiments) == 1 and not labels else both)
+
+
+def _several_seeds(evidence: Evidence) -> bool:
+    tables = (evidence.metrics, evidence.reference_metrics)
+    return any((table["seed"] > 0).any() for table in tables)
 
 
 def _y_label(evidence: Evidence, lines: list[Series]) -> str:

@@ -13,7 +13,7 @@ from shared.figures.theme import Style
 
 WHISKERS = "whiskers: 95 % bootstrap interval of the mean over seeds and test tasks"
 PUBLISHED = "published"
-_OFFSET = 0.17  # rows are one unit apart; this machine above, reference below the row's centre
+_OFFSET = 0.17  # rows are one unit apart; where there are both, this machine is above, the reference below
 
 
 @theme.theme()
@@ -44,15 +44,18 @@ def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str], row: int, style
     """Draw one method of one experiment; return samples of the kinds of marks made, for the legend."""
     samples: dict[str, Artist] = {}
     column, episode = scored(evidence, cell[0])
-    for origin in origins(evidence):
-        mean = evidence.mean(*cell, column=column, episode=episode, origin=origin)
-        if mean is None:
-            continue
+    means = {
+        origin: mean
+        for origin in origins(evidence)
+        if (mean := evidence.mean(*cell, column=column, episode=episode, origin=origin)) is not None
+    }
+    offset = _OFFSET if len(means) > 1 else 0.0
+    for origin, mean in means.items():
         reference = origin == REFERENCE
         look = {"marker": "o", "ms": 4.5, "alpha": 0.6 if reference else 1.0}
         axis.errorbar(
             [mean.value],
-            [row + (_OFFSET if reference else -_OFFSET)],
+            [row + (offset if reference else -offset)],
             xerr=[[mean.value - mean.low], [mean.high - mean.value]],
             color=style.colour,
             mfc="white" if reference else style.colour,
@@ -62,7 +65,7 @@ def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str], row: int, style
         samples[origin] = Line2D([], [], color=theme.GREY, ls="", mfc="white" if reference else theme.GREY, **look)
     published = evidence.published_value(*cell)
     if published is not None:
-        stroke = {"marker": "|", "ms": 13, "mew": 1.6, "color": "black", "ls": ""}
+        stroke = {"marker": "|", "ms": 13, "mew": 1.6, "color": "black", "ls": "", "zorder": 1.9}  # below the points
         axis.plot([published], [row], **stroke)
         samples[PUBLISHED] = Line2D([], [], **stroke | {"ms": 9})
     return samples

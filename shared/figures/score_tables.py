@@ -5,7 +5,7 @@ import math
 from shared.analysis import statistics
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
 from shared.figures.points import scored
-from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.spec import check_names, method_label, notes, origins, read_options
 from shared.figures.tables import Cell, Table
 
 INTERVAL = "±: half the 95 % bootstrap interval of the mean over seeds and test tasks"
@@ -15,14 +15,16 @@ BOLD = "bold: best of its experiment or not significantly worse (one-sided {test
 def score_table(evidence: Evidence) -> Table:
     """Tabulate mean final scores, a row per method and a column per experiment.
 
-    A cell holds this machine's mean, or the reference's where `scale` is `reference`; below it the
-    published number and the reference's. Options: `digits` (1), `paired` (t-test on common tasks; false is
-    Welch's test), `corner`, and `sections` (heading → list of methods; the headings stand above their
-    rows).
+    A cell holds this machine's mean, or the reference's where `scale` is `reference`; below it the published
+    number and the reference's. Options: `digits` (1), `paired` (t-test on common tasks; false is Welch's test),
+    `corner`, `sections` (heading → list of methods; the headings stand above their rows), `unranked` (methods that
+    bold passes over, such as an optimum that no learner can reach).
     """
-    options = read_options(evidence, digits=1, paired=False, corner="", sections=None)
+    options = read_options(evidence, digits=1, paired=False, corner="", sections=None, unranked=())
+    check_names(evidence, "unranked", "method", options["unranked"])
     methods, sections = _rows(evidence, options["sections"])
-    columns = [_column(evidence, name, methods, options["paired"]) for name in evidence.experiments()]
+    ranked = [method for method in methods if method not in options["unranked"]]
+    columns = [_column(evidence, name, methods, ranked, options["paired"]) for name in evidence.experiments()]
     spec = evidence.spec
     test = "paired" if options["paired"] else "Welch"
     return Table(
@@ -45,16 +47,17 @@ def _rows(evidence: Evidence, sections: dict[str, list[str]] | None) -> tuple[li
         return list(dict.fromkeys(m for name in names for m in evidence.methods(name))), {}
     starts, methods = {}, []
     for heading, members in sections.items():
+        check_names(evidence, "sections", "method", members)
         starts[len(methods)] = heading
         methods += members
     return methods, starts
 
 
-def _column(evidence: Evidence, experiment: str, methods: list[str], paired: bool) -> list[Cell]:
+def _column(evidence: Evidence, experiment: str, methods: list[str], ranked: list[str], paired: bool) -> list[Cell]:
     """Return the cells of one experiment; methods without runs have no number of ours."""
     origin = origins(evidence)[-1]
     column, episode = scored(evidence, experiment)
-    scores = {m: evidence.scores(experiment, m, column, episode, origin) for m in methods}
+    scores = {m: evidence.scores(experiment, m, column, episode, origin) for m in ranked}
     bold = statistics.bold_methods({m: array for m, array in scores.items() if array.size}, paired)
     return [_cell(evidence, experiment, method, origin, method in bold) for method in methods]
 

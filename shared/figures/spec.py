@@ -7,7 +7,7 @@ from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
 from shared.analysis.published import KINDS
 from shared.study.errors import StudyError, unknown
 
-Published = Literal["all", "numbers", "none"]  # which published rows are shown: curves too, or numbers without x
+Published = Literal["curves", "numbers", "none"]  # rows shown: curves, else the number; the number; none
 
 
 def read_options(evidence: Evidence, **defaults: Any) -> dict[str, Any]:
@@ -22,11 +22,19 @@ def read_panels(evidence: Evidence, panels: dict[str, list[str]] | None) -> dict
     """Return the experiments in each panel by its title; by default each has a panel of its own."""
     if panels is None:
         return {experiment.label: [name] for name, experiment in evidence.experiments().items()}
-    for name in (name for names in panels.values() for name in names):
-        if name not in evidence.spec.experiments:
-            known = unknown("experiment", name, evidence.spec.experiments)
-            raise StudyError(f"{evidence.replication.file}: option 'panels': {known}")
+    for names in panels.values():
+        check_names(evidence, "panels", "experiment", names)
     return panels
+
+
+def check_names(evidence: Evidence, option: str, kind: Literal["experiment", "method"], names: Iterable[str]) -> None:
+    """Raise `StudyError` for a name in an option that is no experiment, or no method, of the figure or table."""
+    experiments = evidence.spec.experiments
+    methods = [method for name in experiments for method in evidence.methods(name)]
+    valid = experiments if kind == "experiment" else dict.fromkeys(methods)
+    for name in names:
+        if name not in valid:
+            raise StudyError(f"{evidence.replication.file}: option '{option}': {unknown(kind, name, valid)}")
 
 
 def method_label(evidence: Evidence, method: str) -> str:
@@ -34,7 +42,9 @@ def method_label(evidence: Evidence, method: str) -> str:
     return evidence.replication.methods[method].label
 
 
-def notes(evidence: Evidence, interval: str = "", extra: Iterable[str] = (), published: Published = "all") -> list[str]:
+def notes(
+    evidence: Evidence, interval: str = "", extra: Iterable[str] = (), published: Published = "curves"
+) -> list[str]:
     """Say what a drawing shows: scale, seeds, the interval, and the sources of the published rows shown."""
     lines = [f"scale: {', '.join(evidence.scales_used()) or evidence.scale}", seeds_note(evidence)]
     return [line for line in [*lines, interval, *extra, sources_note(evidence, published)] if line]
@@ -62,7 +72,8 @@ def sources_note(evidence: Evidence, published: Published) -> str:
     for experiment in evidence.spec.experiments:
         for method in evidence.methods(experiment):
             rows = evidence.published_rows(experiment, method)
-            rows = rows[rows["x_name"] == ""] if published == "numbers" else rows
+            numbers = rows["x_name"] == ""
+            rows = rows[numbers] if published == "numbers" or numbers.all() else rows[~numbers]
             sources |= dict(zip(rows["source"], rows["kind"], strict=True))
     named = [f"{source} ({KINDS[kind]})" for source, kind in sources.items()]
     return f"published: {'; '.join(named)}" if named else ""

@@ -159,7 +159,9 @@ class Table:
         value = _decimal(cell.value, self.digits)
         if not (math.isfinite(cell.low) and math.isfinite(cell.high)):
             return value
-        return f"{value} ± {_decimal((cell.high - cell.low) / 2, self.digits)}"
+        half = (cell.high - cell.low) / 2
+        shown = _decimal(half, self.digits)
+        return f"{value} ± {shown if float(shown) else f'{half:.1g}'}"  # narrow, yet never printed as none at all
 
     def _note_line(self) -> str:
         return " · ".join(self.notes)

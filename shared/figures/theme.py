@@ -1,24 +1,22 @@
 """One look for every figure: sizes, a colour-blind safe palette, the same bytes each time."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import matplotlib
-import seaborn
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-PANEL_WIDTH, PANEL_HEIGHT = 3.3, 2.6  # inches
+PANEL_WIDTH, PANEL_HEIGHT, LONE_WIDTH = 3.3, 2.6, 5.6  # inches
 MAX_COLUMNS = 3
 GREY = "#595959"
 
 _RC = {
-    **seaborn.axes_style("ticks"),
-    **seaborn.plotting_context("paper"),
     "axes.edgecolor": "#808080",
     "axes.grid": True,
     "axes.labelsize": 9,
@@ -43,7 +41,6 @@ _RC = {
     "ytick.labelsize": 8,
 }
 
-_COLOURS = [*seaborn.color_palette("colorblind").as_hex()[:8], "#000000", "#56b4e9"]
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 
 
@@ -55,34 +52,44 @@ class Style:
     marker: str
 
 
-def theme() -> AbstractContextManager:
-    """Return a context, usable as a decorator too, in which everything drawn or saved has the common look."""
-    return matplotlib.rc_context(_RC)
+@contextmanager
+def theme() -> Iterator[None]:
+    """Enter a context, or decorate a function, in which everything drawn or saved has the common look."""
+    import seaborn  # here, not above: it takes a second, and most jobs that import this module draw nothing
+
+    with matplotlib.rc_context(seaborn.axes_style("ticks") | seaborn.plotting_context("paper") | _RC):
+        yield
+
+
+@cache
+def colours() -> list[str]:
+    """Return ten colours that colour-blind readers can tell apart, as hexadecimal codes."""
+    import seaborn
+
+    # of seaborn's ten the yellow is too pale for lines on white: black takes its place
+    return [*seaborn.color_palette("colorblind").as_hex()[:8], "#000000", "#56b4e9"]
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """Give each of `names`, in order, a colour and a marker; after ten, colours return with other markers."""
     return {
         name: Style(
-            _COLOURS[index % len(_COLOURS)],
-            _MARKERS[(index + index // len(_COLOURS)) % len(_MARKERS)],
+            colours()[index % len(colours())],
+            _MARKERS[(index + index // len(colours())) % len(_MARKERS)],
         )
         for index, name in enumerate(dict.fromkeys(names))
     }
 
 
-def panels(
-    count: int,
-    columns: int = MAX_COLUMNS,
-    width: float = PANEL_WIDTH,
-    height: float = PANEL_HEIGHT,
-    share_y: bool = False,
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` panels of `width` by `height` inches, in rows of at most `columns`."""
+def panels(count: int, columns: int = MAX_COLUMNS, height: float = PANEL_HEIGHT) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels of `height` inches, in rows of at most `columns`; a lone one is larger."""
     columns = max(1, min(columns, count))
     rows = -(-count // columns)
-    figure = Figure(figsize=(max(columns * width, 4.8), rows * height + 0.9), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=share_y).flat)
+    width = columns * PANEL_WIDTH
+    if count == 1:
+        width, height = LONE_WIDTH, height * LONE_WIDTH / PANEL_WIDTH / 1.35
+    figure = Figure(figsize=(width, rows * height + 0.9), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes[count:]:
         axis.remove()
     return figure, axes[:count]

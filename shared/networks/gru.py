@@ -15,13 +15,22 @@ without second derivatives.
 Shapes: T steps, N sequences, H units. Gates are stored side by side in the order z, r, c.
 """
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-@torch.jit.script
+def compiled(function: Callable) -> Callable:
+    """Compile with TorchScript, quietly: its successor needs a C++ compiler on the user's machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(function)
+
+
+@compiled
 def _forward(inputs: Tensor, recurrent: Tensor, relu: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return states `(T+1, N, H)`, gates z|r|c `(T, N, 3H)` and the candidate's recurrent part U_c h `(T, N, H)`."""
     steps, batch, width = inputs.shape
@@ -46,7 +55,7 @@ def _forward(inputs: Tensor, recurrent: Tensor, relu: bool) -> tuple[Tensor, Ten
     return states, gates, candidate_in
 
 
-@torch.jit.script
+@compiled
 def _backward(
     grad: Tensor, states: Tensor, gates: Tensor, candidate_in: Tensor, recurrent: Tensor, relu: bool
 ) -> tuple[Tensor, Tensor]:
@@ -83,7 +92,7 @@ def _backward(
     return d_inputs, d_recurrent
 
 
-@torch.jit.script
+@compiled
 def _tangent(
     d_inputs: Tensor,
     d_recurrent: Tensor,

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, str(parsed.root))
     try:
         parsed.command(parsed)
+        sys.stdout.flush()
     except StudyError as error:
         print(f"replicate: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)

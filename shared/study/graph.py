@@ -18,6 +18,7 @@ from typing import Any
 from shared.study import paths
 from shared.study.digest import code_digest
 from shared.study.errors import StudyError, unknown
+from shared.study.manifest import run_digest
 from shared.study.run import ResolvedRun
 from shared.study.schema import (
     DEFAULT_SCALE,
@@ -104,7 +105,11 @@ class Graph:
     def run_code(self, wildcards: Any) -> str:
         """Return the digest of the code that trains and evaluates this run."""
         run = self._run(wildcards)
-        return self._digest(_module(run.learner), _module(run.family), "shared.study.runner")
+        # The same for every run of a method on a family, and asked for several times per job.
+        key = (run.learner, run.family)
+        if key not in self._digests:
+            self._digests[key] = run_digest(run, self.root)
+        return self._digests[key]
 
     def training_config(self, wildcards: Any) -> str:
         """Return the hash of the settings that this run's training depends on."""

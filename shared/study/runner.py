@@ -272,7 +272,7 @@ class _Training:
         identity = content["identity"]
         changed = [name for name, value in self.identity.items() if identity.get(name) != value]
         if changed:
-            return f"since its checkpoints belong to another {', '.join(changed)}"
+            return f"since its checkpoints belong to other {' and '.join(changed)}"
         columns = content["history"]["columns"]
         before_last = [0, *columns["env_steps"]][-2]
         if self.run.iterations is not None:

@@ -238,8 +238,8 @@ class Replication(_Strict):
             raise StudyError(f"{self.file}: experiment '{experiment}' has no scale '{scale}', only: {scales}")
         methods = dict.fromkeys(run.method for run in runs)
         if method not in methods:
-            kind = f"method of experiment '{experiment}' at scale '{scale}'"
-            raise StudyError(f"{self.file}: {unknown(kind, method, methods)}")
+            where = f"{self.file}: experiments.{experiment} at scale '{scale}'"
+            raise StudyError(f"{where}: {unknown('method', method, methods)}")
         for run in runs:
             if (run.method, run.seed) == (method, seed):
                 return run

@@ -33,6 +33,7 @@ _ZIP = b"PK"
 def to_bytes(state: Any) -> bytes:
     """Serialise nested dicts, lists and tuples of tensors, numpy arrays, numbers, strings and None.
 
+    All come back as they are, except that numpy's integers and double-precision numbers return as Python's.
     Raises `StudyError` that says where in `state` something else lies.
     """
     encoded = _encode(state, "state")
@@ -82,7 +83,10 @@ def _encode(value: Any, where: str) -> Any:
         return items if isinstance(value, list) else tuple(items)
     if isinstance(value, np.ndarray):
         return {_ARRAY: _tensor(value, where)}
-    if isinstance(value, np.bool | np.integer | np.floating):
+    if isinstance(value, np.bool | np.integer | np.float64):
+        # Equal numbers: whether one went through numpy depends on what a learner did since it was restored.
+        return value.item()
+    if isinstance(value, np.floating):
         return {_SCALAR: (sys.intern(value.dtype.name), value.item())}
     if isinstance(value, str):
         return sys.intern(str(value))  # pickle writes a second equal string in full, the same one as a reference

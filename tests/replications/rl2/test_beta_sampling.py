@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, stats
 
 from replications.rl2.beta_sampling import BetaSampler, propose, shape_of, standard_normals
 
@@ -38,11 +38,16 @@ def test_logarithms_belong_to_the_angles():
     np.testing.assert_allclose(log_cos, np.log(np.cos(theta.astype(float))), rtol=1e-4, atol=1e-6)
 
 
+# The ratio of the areas: ∫ sin^A θ cos^B θ dθ over the envelope's, computed by numerical integration.
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (2, 8), (1, 500), (300, 200)])
-def test_at_least_seven_proposals_in_ten_are_accepted(a, b):
+def test_share_of_accepted_proposals(a, b):
+    A, B = 2 * a - 1, 2 * b - 1
+    peak = (A * np.log(A / (A + B)) + B * np.log(B / (A + B))) / 2
+    area, _ = integrate.quad(lambda t: np.exp(A * np.log(np.sin(t)) + B * np.log(np.cos(t)) - peak), 0, np.pi / 2)
+    share = area * (np.sqrt(A) + np.sqrt(B)) / np.sqrt(2 * np.pi)
     shape = shape_of(np.array([float(a)]), np.array([float(b)]))
     _, accepted = propose(shape, np.empty((6, 20_000), np.float32), np.random.default_rng(0))
-    assert accepted.mean() > 0.69
+    assert accepted.mean() == pytest.approx(share, abs=0.02)
 
 
 @pytest.mark.parametrize("size", [1, 2, 50_001])

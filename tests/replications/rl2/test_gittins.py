@@ -15,8 +15,11 @@ def test_calibrated_index_at_discount_0_99():
 
 
 def test_calibration_does_not_depend_on_its_grid_or_horizon():
-    fine = calibrated(0.95, pulls=20, lookahead=1000, grid_points=801)
-    np.testing.assert_allclose(calibrated(0.95, pulls=20), fine, atol=1e-4)
+    fine = calibrated(0.95, pulls=60, grid_points=2001)[:13, :13]
+    fine[np.add(*np.indices(fine.shape)) > 12] = np.nan  # beyond the shorter table
+    coarse = calibrated(0.95, pulls=12, lookahead=200)
+    np.testing.assert_allclose(coarse, fine, atol=4e-4)
+    assert np.nanmedian(np.abs(coarse - fine)) < 2e-5
 
 
 def test_index_exceeds_the_mean_and_grows_with_success_and_discount():
@@ -56,3 +59,10 @@ def test_closed_forms_approach_the_exact_index_of_a_well_known_arm(name):
 def test_discount_outside_the_open_unit_interval_is_refused(discount):
     with pytest.raises(ValueError, match=r"must lie in \(0, 1\), got"):
         index_table("calibrated", discount, 5)
+
+
+def test_tables_are_kept_and_cannot_be_changed_by_a_caller():
+    table = index_table("whittle", 0.9, 5)
+    assert index_table("whittle", 0.9, 5) is table
+    with pytest.raises(ValueError, match="read-only"):
+        table[0, 0] = 1.0

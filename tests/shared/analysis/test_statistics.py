@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from shared.analysis import statistics
 from shared.analysis.statistics import Interval, bootstrap
@@ -120,6 +121,14 @@ def test_paired_test_against_hand_computed_t():
     other = np.array([[5.0, 1.0, 7.0]])
     p = statistics.one_sided_p(other + np.array([1.0, 2.0, 3.0]), other, paired=True)
     assert p == pytest.approx(0.0370904, abs=1e-6)
+
+
+def test_t_tests_agree_with_scipy():
+    x, y = np.random.default_rng(0).normal(0.2, [[1.0], [3.0]], size=(2, 40))
+    welch = stats.ttest_ind(x, y, equal_var=False, alternative="greater").pvalue
+    paired = stats.ttest_rel(x, y, alternative="greater").pvalue
+    assert statistics.one_sided_p(x[None], y[None], paired=False) == pytest.approx(welch)
+    assert statistics.one_sided_p(x[None], y[None], paired=True) == pytest.approx(paired)
 
 
 def test_t_test_of_constant_scores_follows_the_sign():

@@ -65,8 +65,17 @@ def test_learning_curves_overlay_ours_reference_and_published(ran):
         "no training: mean score",
     }  # fmt: skip
     label = figure.get_supxlabel().replace("\n", " ")
-    for part in ("scale: hour", "training seeds: 1", "95 % bootstrap", "a test, Figure 2 (read off a figure)"):
+    for part in ("scale: hour", "training seeds: 1", "one seed, so no band", "a test, Figure 2 (read off a figure)"):
         assert part in label
+
+
+def test_several_seeds_have_a_band(ran):
+    ran.run("short", "ours", [8] * 4, seed=1)
+    ran.train("short", "ours", {100: 9, 500: 9, 1000: 9}, seed=1)
+    figure = learning_curves(load(ran, ["short"], ["ours"]))
+    band = figure.axes[0].collections[-1].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0, 1)
+    assert "95 % bootstrap over training seeds" in figure.get_supxlabel().replace("\n", " ")
 
 
 def test_reference_scale_draws_reference_only(ran):
@@ -103,6 +112,7 @@ def test_panel_without_runs_says_so(ran):
     ("options", "message"),
     [
         ({"x_scal": "log"}, "replication.yaml: unknown option 'x_scal'; the nearest valid name is 'x_scale'"),
+        ({"labels": {"shrot": "k"}}, "option 'labels': unknown experiment 'shrot'"),
         ({"panels": {"a": ["shrot"]}}, "option 'panels': unknown experiment 'shrot'; .* 'short'"),
     ],
 )
@@ -144,6 +154,17 @@ def test_score_table_has_ours_published_reference_and_bold(ran):
     assert table.cells[2][0].bold
     assert np.isnan(absent.value)
     assert "Figure 2" not in " ".join(table.notes)  # the table shows printed numbers, not the curve
+
+
+def test_unranked_methods_leave_bold_to_the_others(ran):
+    table = score_table(load(ran, ["short"], ["ours", "random", "oracle"], unranked=["oracle"]))
+    assert [row[0].bold for row in table.cells] == [True, False, False]
+
+
+@pytest.mark.parametrize("options", [{"sections": {"a": ["orcale"]}}, {"unranked": ["orcale"]}])
+def test_unknown_methods_in_options_are_refused(ran, options):
+    with pytest.raises(StudyError, match="unknown method 'orcale'; the nearest valid name is 'oracle'"):
+        score_table(load(ran, ["short"], **options))
 
 
 def test_score_table_of_the_reference(ran):

@@ -44,7 +44,7 @@ def test_long_labels_take_more_rows():
 
 def test_label_line_breaks_after_a_dot_never_before():
     figure, _ = theme.panels(1)
-    theme.label_line(figure, ["x" * 50, "", "y" * 50, "z"])
+    theme.label_line(figure, ["x" * 80, "", "y" * 80, "z"])
     lines = figure.get_supxlabel().splitlines()
     assert len(lines) == 2
     assert lines[0].endswith("·")

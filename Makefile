@@ -25,8 +25,9 @@ report: setup
 $(REPORT): $(wildcard figures/$(SCALE)/*/*)
 	$(SNAKEMAKE) all --config scale=$(SCALE) --report $@
 
+# Two processes of one thread each; a file's tests stay together, since they share what takes long to make.
 test: setup
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 setup: $(INSTALLED)
 

@@ -24,6 +24,7 @@ class Config(BaseModel):
     candidate: Literal["relu", "tanh"]
     weight_norm: bool
     head_scale: float = Field(ge=0)
+    update_bias: float
     batch_trials: int = Field(gt=0, description="fresh teacher trials per meta-iteration")
     minibatch_trials: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -63,6 +64,7 @@ class Imitation:
             weight_norm=config.weight_norm,
             relu=config.candidate == "relu",
             head_scale=config.head_scale,
+            update_bias=config.update_bias,
         ).to(device)
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, eps=1e-5)
 

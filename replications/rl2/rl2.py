@@ -34,6 +34,7 @@ class Config(BaseModel):
     candidate: Literal["relu", "tanh"]
     weight_norm: bool
     head_scale: float = Field(ge=0, description="factor on the output layers' initial weights")
+    update_bias: float = Field(description="initial bias of the update gates; negative: a long memory at first")
     batch_steps: int = Field(gt=0, description="environment steps of one meta-iteration")
     minibatch_trials: int = Field(gt=0)
     algorithm: Literal["trpo", "ppo"]
@@ -253,6 +254,7 @@ class RL2:
                 weight_norm=config.weight_norm,
                 relu=config.candidate == "relu",
                 head_scale=config.head_scale,
+                update_bias=config.update_bias,
             ).to(device)
             for outputs in (encoder.actions, 1)
         )

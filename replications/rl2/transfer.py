@@ -21,6 +21,7 @@ class Config(BaseModel):
     candidate: Literal["relu", "tanh"]
     weight_norm: bool
     head_scale: float = Field(ge=0)
+    update_bias: float
 
 
 class Transfer:
@@ -47,6 +48,7 @@ class Transfer:
             weight_norm=config.weight_norm,
             relu=config.candidate == "relu",
             head_scale=config.head_scale,
+            update_bias=config.update_bias,
         ).to(device)
         self.policy.load_state_dict(needed["policy"]["policy"])
 

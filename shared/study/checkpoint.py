@@ -45,6 +45,8 @@ class Checkpoints:
 
     def latest(self) -> dict[str, Any] | None:
         """Return the newest whole checkpoint, None without one; damaged ones are renamed and reported."""
+        for half_written in self.folder.glob(".*.tmp"):
+            half_written.unlink()  # by a process that was killed; the run's lock says that none is at work now
         for path in reversed(self._paths()):
             try:
                 data = path.read_bytes()

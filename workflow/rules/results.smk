@@ -1,5 +1,14 @@
 # What is drawn, compared and decided from finished runs, shipped reference results and published numbers.
-# `{scale}` is `reference` for what is drawn from shipped results alone.
+# `{scale}` is `reference` for what is drawn from shipped results alone. Seconds each: on a cluster, these jobs run
+# where Snakemake runs.
+
+
+localrules:
+    figure,
+    table,
+    claims,
+    comparison,
+    runtimes,
 
 
 rule figure:

@@ -20,6 +20,7 @@ SMALL = {
     "candidate": "tanh",
     "weight_norm": False,
     "head_scale": 0.1,
+    "update_bias": -2.0,
     "batch_steps": 2000,
     "minibatch_trials": 50,
     "algorithm": "ppo",
@@ -167,7 +168,7 @@ def test_adapting_leaves_the_learner_as_it_was():
 def test_a_transferred_policy_plays_as_its_owner():
     family = BernoulliBandits(3, 5)
     owner = learner(family)
-    shape = {name: SMALL[name] for name in ("hidden_size", "candidate", "weight_norm", "head_scale")}
+    shape = {name: SMALL[name] for name in ("hidden_size", "candidate", "weight_norm", "head_scale", "update_bias")}
     guest = Transfer(
         family, Transfer.Config(**shape), np.random.SeedSequence(4), needed={"policy": owner.state_dict()}
     )
@@ -183,6 +184,7 @@ def test_imitation_learns_to_agree_with_its_teacher():
         candidate="tanh",
         weight_norm=False,
         head_scale=0.1,
+        update_bias=-2.0,
         batch_trials=200,
         minibatch_trials=50,
         learning_rate=0.006,

@@ -25,9 +25,18 @@ def operands():
 
 def test_one_step_follows_the_equations_by_hand():
     # One unit, h = 0.5, input products z, r, c = 0, 0, 1 and U = (0, 0, 2): both gates are 1/2, the candidate is
-    # relu(1 + 1/2 · 2 · 0.5) = 1.5, so h' = 0.5 · 0.5 + 0.5 · 1.5 = 1.
+    # relu(1 + 2 · (1/2 · 0.5)) = 1.5, so h' = 0.5 · 0.5 + 0.5 · 1.5 = 1.
     state = gru_step(torch.tensor([[0.0, 0.0, 1.0]]), torch.tensor([[0.5]]), torch.tensor([[0.0, 0.0, 2.0]]))
     assert state.item() == pytest.approx(1.0)
+
+
+def test_reset_gate_selects_memory_before_the_product():
+    # Two units with h = (1, 1). A reset gate of (1, 0) lets the candidate read the first unit alone: U_c swaps the
+    # units, so the candidates are (0, 1), and with an open update gate h' = (0, 1).
+    recurrent = torch.zeros(2, 6)
+    recurrent[:, 4:] = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    products = torch.tensor([[50.0, 50.0, 50.0, -50.0, 0.0, 0.0]])
+    torch.testing.assert_close(gru_step(products, torch.ones(1, 2), recurrent), torch.tensor([[0.0, 1.0]]))
 
 
 @pytest.mark.parametrize("relu", [True, False])

@@ -59,6 +59,13 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(checkpoints
     assert len(said) == 1
 
 
+def test_what_a_killed_process_left_half_written_is_removed(checkpoints):
+    checkpoints.write(1, {"iteration": 1})
+    (checkpoints.folder / ".checkpoint-000000002.pt.tmp").write_bytes(b"half")
+    assert checkpoints.latest() == {"iteration": 1}
+    assert names(checkpoints) == ["checkpoint-000000001.pt", "checkpoint-000000001.sha256"]
+
+
 def test_a_checkpoint_without_its_checksum_is_not_trusted(checkpoints, said):
     checkpoints.write(1, {"iteration": 1})
     (checkpoints.folder / "checkpoint-000000001.sha256").unlink()

@@ -25,6 +25,7 @@ class Config(BaseModel):
     weight_norm: bool
     head_scale: float = Field(ge=0)
     update_bias: float
+    inputs: Literal["separate", "transition"]
     batch_trials: int = Field(gt=0, description="fresh teacher trials per meta-iteration")
     minibatch_trials: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -37,11 +38,11 @@ def encode_trials(encoder: TrialEncoder, actions: np.ndarray, rewards: np.ndarra
     """Return the inputs `(T, N, width)` of bandit trials from actions and rewards `(N, T)`."""
     trials, steps = actions.shape
     inputs = torch.zeros(steps, trials, encoder.width)
-    states, flags = np.zeros(trials, np.int64), np.ones(trials, np.float32)
-    before = np.zeros(trials, np.int64), np.zeros(trials, np.float32)
+    state, flags = np.zeros(trials, np.int64), np.ones(trials, np.float32)
+    last_states, before = None, (np.zeros(trials, np.int64), np.zeros(trials, np.float32))
     for t in range(steps):
-        encoder.write(inputs[t], states, *before, flags)
-        before = actions[:, t].astype(np.int64), rewards[:, t].astype(np.float32)
+        encoder.write(inputs[t], state, last_states, *before, flags)
+        last_states, before = state, (actions[:, t].astype(np.int64), rewards[:, t].astype(np.float32))
     return inputs
 
 
@@ -55,7 +56,7 @@ class Imitation:
         self.family, self.config = family, config
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
-        self.encoder = TrialEncoder(family.observation_space, family.action_space)
+        self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
         self.policy = RecurrentNetwork(
             self.encoder.width,
             config.hidden_size,
@@ -93,7 +94,7 @@ class Imitation:
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:
         """Play one trial per task with frozen weights and sampled actions; returns `(tasks, episodes)`."""
-        return play_blocks(self.policy, self.family, tasks, episodes, rng)
+        return play_blocks(self.policy, self.encoder, self.family, tasks, episodes, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """Return network, optimiser, generator and step count."""

@@ -30,11 +30,13 @@ class Config(BaseModel):
     episodes: int = Field(gt=0, description="episodes of one trial, n")
     discount: float = Field(gt=0, le=1)
     gae_lambda: float = Field(ge=0, le=1)
+    learning_signal: Literal["rewards", "expected_rewards"]
     hidden_size: int = Field(gt=0)
     candidate: Literal["relu", "tanh"]
     weight_norm: bool
     head_scale: float = Field(ge=0, description="factor on the output layers' initial weights")
     update_bias: float = Field(description="initial bias of the update gates; negative: a long memory at first")
+    inputs: Literal["separate", "transition"] = Field(description="how φ presents a step, see TrialEncoder")
     batch_steps: int = Field(gt=0, description="environment steps of one meta-iteration")
     minibatch_trials: int = Field(gt=0)
     algorithm: Literal["trpo", "ppo"]
@@ -65,6 +67,7 @@ class Trials(NamedTuple):
     actions: Tensor
     log_probs: Tensor
     rewards: np.ndarray
+    expected_rewards: np.ndarray
 
 
 class TrialEncoder:
@@ -72,21 +75,41 @@ class TrialEncoder:
 
     A family with a single state has no state input. At t = 0 the action is 0, the reward 0 and the flag 1, as in the
     first author's environments; the last reward and the flag of an episode arrive with the next start state.
+
+    `separate` is that and no more: which state the action was taken in, the network must remember from the input
+    before. `transition` (ours) says it again: the pair (s_{t−1}, a_{t−1}) one-hot, and the same times the reward. It
+    holds no information that `separate` withholds.
     """
 
-    def __init__(self, observation_space: gym.spaces.Discrete, action_space: gym.spaces.Discrete):
+    def __init__(
+        self, observation_space: gym.spaces.Discrete, action_space: gym.spaces.Discrete, inputs: str = "separate"
+    ):
         self.states = int(observation_space.n) if observation_space.n > 1 else 0
         self.actions = int(action_space.n)
-        self.width = self.states + self.actions + 2
+        self.pairs = int(observation_space.n) * self.actions if inputs == "transition" else 0
+        self.width = self.states + self.actions + 2 + 2 * self.pairs
 
-    def write(self, x: Tensor, states: np.ndarray, actions: np.ndarray, rewards: np.ndarray, flags: np.ndarray) -> None:
-        """Fill `x` `(N, width)`, which must be all zeros, from arrays `(N,)`."""
+    def write(
+        self,
+        x: Tensor,
+        states: np.ndarray,
+        last_states: np.ndarray | None,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        flags: np.ndarray,
+    ) -> None:
+        """Fill `x` `(N, width)`, which must be all zeros, from arrays `(N,)`; at t = 0 there is no last state."""
         rows = torch.arange(len(x))
         if self.states:
             x[rows, torch.from_numpy(states)] = 1.0
         x[rows, torch.from_numpy(actions) + self.states] = 1.0
-        x[:, -2] = torch.from_numpy(rewards)
-        x[:, -1] = torch.from_numpy(flags)
+        first_pair = self.states + self.actions + 2
+        x[:, first_pair - 2] = torch.from_numpy(rewards)
+        x[:, first_pair - 1] = torch.from_numpy(flags)
+        if self.pairs and last_states is not None:
+            pair = torch.from_numpy(last_states * self.actions + actions) + first_pair
+            x[rows, pair] = 1.0
+            x[rows, pair + self.pairs] = torch.from_numpy(rewards)
 
 
 def sample_actions(logits: Tensor, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
@@ -100,14 +123,18 @@ def sample_actions(logits: Tensor, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def play(
-    policy: RecurrentNetwork, family: TaskFamily, tasks: np.ndarray, episodes: int, rng: np.random.Generator
+    policy: RecurrentNetwork,
+    encoder: TrialEncoder,
+    family: TaskFamily,
+    tasks: np.ndarray,
+    episodes: int,
+    rng: np.random.Generator,
 ) -> Trials:
     """Play one trial of `episodes` episodes in each of `tasks` `(N, task_dim)` with sampled actions.
 
     The hidden state starts at zero with the trial and is carried over the ends of its episodes.
     """
     trials, steps = len(tasks), episodes * family.horizon
-    encoder = TrialEncoder(family.observation_space, family.action_space)
     envs = family.make(trials)
     envs.set_tasks(tasks)
     states, _ = envs.reset(seed=int(rng.integers(2**63)))
@@ -116,18 +143,20 @@ def play(
     inputs = torch.zeros(steps, trials, encoder.width)
     all_actions = np.empty((steps, trials), dtype=np.int64)
     log_probs = torch.empty(steps, trials)
-    all_rewards = np.empty((steps, trials), dtype=np.float32)
+    all_rewards, expected = (np.empty((steps, trials), dtype=np.float32) for _ in range(2))
+    last_states = None
     actions, rewards, flags = np.zeros(trials, np.int64), np.zeros(trials, np.float32), np.ones(trials, np.float32)
     for t in range(steps):
-        encoder.write(inputs[t], states, actions, rewards, flags)
+        encoder.write(inputs[t], states, last_states, actions, rewards, flags)
         logits, hidden = actor.step(inputs[t], hidden)
         actions, log_probs[t] = sample_actions(logits, rng)
-        states, rewards, terminated, _, _ = envs.step(actions)
+        last_states = states
+        states, rewards, terminated, _, info = envs.step(actions)
         rewards, flags = rewards.astype(np.float32), terminated.astype(np.float32)
-        all_actions[t], all_rewards[t] = actions, rewards
+        all_actions[t], all_rewards[t], expected[t] = actions, rewards, info["expected_reward"]
         if terminated.any():
             states, _ = envs.reset(options={"reset_mask": terminated})
-    return Trials(inputs, torch.from_numpy(all_actions), log_probs, all_rewards)
+    return Trials(inputs, torch.from_numpy(all_actions), log_probs, all_rewards, expected)
 
 
 class Standardiser:
@@ -221,14 +250,19 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
 
 
 def play_blocks(
-    policy: RecurrentNetwork, family: TaskFamily, tasks: np.ndarray, episodes: int, rng: np.random.Generator
+    policy: RecurrentNetwork,
+    encoder: TrialEncoder,
+    family: TaskFamily,
+    tasks: np.ndarray,
+    episodes: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Play all `tasks` and return the episodes' returns `(tasks, episodes)`; blocks of trials bound the memory."""
     steps = episodes * family.horizon
     block = max(1, 500_000 // steps)
     returns = []
     for start in range(0, len(tasks), block):
-        rewards = play(policy, family, tasks[start : start + block], episodes, rng).rewards
+        rewards = play(policy, encoder, family, tasks[start : start + block], episodes, rng).rewards
         returns.append(rewards.reshape(episodes, family.horizon, -1).sum(axis=1).T)
     return np.concatenate(returns)
 
@@ -241,13 +275,13 @@ class RL2:
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
         weights, trials = seed.spawn(2)
         generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-        encoder = TrialEncoder(family.observation_space, family.action_space)
+        self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
         self.family, self.config = family, config
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
         self.policy, self.baseline = (
             RecurrentNetwork(
-                encoder.width,
+                self.encoder.width,
                 config.hidden_size,
                 outputs,
                 generator,
@@ -256,7 +290,7 @@ class RL2:
                 head_scale=config.head_scale,
                 update_bias=config.update_bias,
             ).to(device)
-            for outputs in (encoder.actions, 1)
+            for outputs in (self.encoder.actions, 1)
         )
         self.policy_optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.policy_learning_rate, eps=1e-5)
         self.baseline_optimiser = torch.optim.Adam(
@@ -269,7 +303,7 @@ class RL2:
         """Collect one batch of fresh trials, update the policy, then fit the baseline (App. A)."""
         steps_per_trial = self.config.episodes * self.family.horizon
         tasks = self.family.train_tasks(max(1, self.config.batch_steps // steps_per_trial), self.rng)
-        trials = play(self.policy, self.family, tasks, self.config.episodes, self.rng)
+        trials = play(self.policy, self.encoder, self.family, tasks, self.config.episodes, self.rng)
         self.env_steps += trials.rewards.size
         advantages, targets, metrics = self._advantages(trials)
         self._follow_schedules()
@@ -282,7 +316,7 @@ class RL2:
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:
         """Play one trial per task with frozen weights and sampled actions; returns `(tasks, episodes)`."""
-        return play_blocks(self.policy, self.family, tasks, episodes, rng)
+        return play_blocks(self.policy, self.encoder, self.family, tasks, episodes, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimisers, the baseline's statistics, the generator and the step count."""
@@ -307,8 +341,13 @@ class RL2:
         self.env_steps = state["env_steps"]
 
     def _advantages(self, trials: Trials) -> tuple[Tensor, Tensor, dict[str, float]]:
-        """Return standardised advantages and the baseline's targets, both `(T, N)`, and the fit's quality."""
-        c, rewards = self.config, trials.rewards
+        """Return standardised advantages and the baseline's targets, both `(T, N)`, and the fit's quality.
+
+        With `expected_rewards` (ours) the mean reward of each state and action stands in for the drawn one: the
+        gradient has the same expectation and less noise, and the network still sees only what was drawn.
+        """
+        c = self.config
+        rewards = trials.expected_rewards if c.learning_signal == "expected_rewards" else trials.rewards
         returns = discounted_returns(rewards, c.discount)
         if c.baseline_target == "standardised":
             if self.standardiser.mean is None:

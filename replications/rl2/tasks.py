@@ -66,11 +66,15 @@ class VectorBandits(VectorTasks):
         return self._observations.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-        """Pull arm `actions[i]` of bandit i; rewards are 0 or 1, `(num_envs,)` float64."""
+        """Pull arm `actions[i]` of bandit i; rewards are 0 or 1, `(num_envs,)` float64.
+
+        `info["expected_reward"]` holds the pulled arms' success probabilities.
+        """
         actions = self.checked_actions(actions)
         means = self._means.take(self._rows + actions)
         rewards = (self._rng.random(self.num_envs) < means).astype(np.float64)
-        return self._observations.copy(), rewards, self._terminated.copy(), self._truncated.copy(), {}
+        info = {"expected_reward": means}
+        return self._observations.copy(), rewards, self._terminated.copy(), self._truncated.copy(), info
 
 
 class TabularMDPs(TaskFamily):
@@ -150,12 +154,16 @@ class VectorMDPs(VectorTasks):
         return self._states.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
-        """Act once in every MDP; the reward depends on the state acted in. Terminates at the horizon."""
+        """Act once in every MDP; the reward depends on the state acted in. Terminates at the horizon.
+
+        `info["expected_reward"]` holds the mean rewards of the states and actions.
+        """
         pairs = self._rows + self._states * self._family.actions + self.checked_actions(actions)
-        rewards = self._mean_rewards.take(pairs) + self._rng.standard_normal(self.num_envs, dtype=np.float32)
+        means = self._mean_rewards.take(pairs)
+        rewards = means + self._rng.standard_normal(self.num_envs, dtype=np.float32)
         uniforms = self._rng.random(self.num_envs, dtype=np.float32)
         passed = (uniforms[:, None] > self._cumulative.take(pairs, axis=0)).view(np.uint8)
         self._states = np.einsum("ij->i", passed).astype(np.int64)  # four times as fast as a sum over booleans
         self._clock += 1
         terminated = self._clock >= self._family.horizon
-        return self._states.copy(), rewards, terminated, self._truncated.copy(), {}
+        return self._states.copy(), rewards, terminated, self._truncated.copy(), {"expected_reward": means}

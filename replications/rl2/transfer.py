@@ -22,6 +22,7 @@ class Config(BaseModel):
     weight_norm: bool
     head_scale: float = Field(ge=0)
     update_bias: float
+    inputs: Literal["separate", "transition"]
 
 
 class Transfer:
@@ -37,13 +38,13 @@ class Transfer:
         device: str = "cpu",
         needed: Mapping[str, Mapping[str, Any]] | None = None,
     ):
-        encoder = TrialEncoder(family.observation_space, family.action_space)
+        self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
         self.family = family
         self.env_steps = 0
         self.policy = RecurrentNetwork(
-            encoder.width,
+            self.encoder.width,
             config.hidden_size,
-            encoder.actions,
+            self.encoder.actions,
             torch.Generator(),
             weight_norm=config.weight_norm,
             relu=config.candidate == "relu",
@@ -54,7 +55,7 @@ class Transfer:
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:
         """Play one trial per task with frozen weights and sampled actions; returns `(tasks, episodes)`."""
-        return play_blocks(self.policy, self.family, tasks, episodes, rng)
+        return play_blocks(self.policy, self.encoder, self.family, tasks, episodes, rng)
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: the weights are the other run's."""

@@ -25,6 +25,7 @@ from replications.rl2.bandit_policies import (
 from replications.rl2.bayes import bayes_optimal_plan, check_length
 from replications.rl2.gittins import IndexName, index_table, posterior_table
 from replications.rl2.tasks import BernoulliBandits
+from replications.rl2.tuning import GridTuned
 from shared.study.learner import Learner
 
 
@@ -131,59 +132,28 @@ class BayesOptimal(BanditLearner):
         return partial(PlannedPolicy, plan=bayes_optimal_plan(self.family.arms, pulls))
 
 
-class TunedLearner(BanditLearner):
-    """A policy with one hyper-parameter, chosen from a grid by the mean total reward on training bandits."""
-
-    parameter: str
+class TunedLearner(GridTuned, BanditLearner):
+    """A policy with one hyper-parameter, tuned on training bandits."""
 
     class Config(BanditLearner.Config):
-        """The grid, the training bandits, and how ties are broken. One value alone needs no training."""
+        """The grid, the training bandits, and how ties are broken."""
 
         grid: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
         tuning_tasks: int = Field(ge=1)
         ties: Ties
 
-    def __init__(self, family: BernoulliBandits, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
-        super().__init__(family, config, seed, device)
-        self._value = config.grid[0] if len(config.grid) == 1 else None
+    @property
+    def tuning_episodes(self) -> int:
+        """Pulls of a tuning trial: those of the family's trials."""
+        return self.family.pulls
 
     @abstractmethod
     def policy_with(self, value: float, pulls: int) -> MakePolicy:
         """Return how to start the policy with this value of the hyper-parameter."""
 
-    @property
-    def value(self) -> float:
-        """The hyper-parameter in use; raise `RuntimeError` before tuning."""
-        if self._value is None:
-            raise RuntimeError(f"{type(self).__name__} has no {self.parameter} yet: tune it with train() first")
-        return self._value
-
     def policy(self, pulls: int) -> MakePolicy:
         """Return the policy with the chosen hyper-parameter."""
         return self.policy_with(self.value, pulls)
-
-    def train(self) -> dict[str, float]:
-        """Play the grid on the same training bandits and keep the best value; return the mean total rewards."""
-        rng = np.random.default_rng(self.seed)
-        tasks = self.family.train_tasks(self.config.tuning_tasks, rng)
-        play_seed = int(rng.integers(2**31))
-        scores = {}
-        for value in self.config.grid:
-            policy = self.policy_with(value, self.family.pulls)
-            _, rewards = play(self.family, policy, tasks, self.family.pulls, np.random.default_rng(play_seed))
-            scores[value] = float(rewards.sum(axis=1).mean())
-            self.env_steps += rewards.size
-        self._value = max(scores, key=scores.get)
-        return {f"tuning/{self.parameter}={value:g}": score for value, score in scores.items()}
-
-    def state_dict(self) -> dict:
-        """Return the value in use and the steps spent on tuning."""
-        return {"value": self._value, "env_steps": self.env_steps}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Take the state of `state_dict` back."""
-        self._value = state["value"]
-        self.env_steps = state["env_steps"]
 
 
 class EpsilonGreedy(TunedLearner):

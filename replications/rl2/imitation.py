@@ -1,31 +1,22 @@
 """Claim 2 of RL² (Sec. 3.1): the same network, taught by Gittins-index trajectories instead of reinforcement."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from replications.rl2.bandits import gittins_trajectories
-from replications.rl2.rl2 import TrialEncoder, gradient_step, play_blocks
+from replications.rl2.rl2 import NetworkConfig, TrialEncoder, gradient_step, make_network, play_blocks
 from replications.rl2.tasks import BernoulliBandits
-from shared.networks.recurrent import RecurrentNetwork
 from shared.study.seeds import generator_state, restore_generator
 
 
-class Config(BaseModel):
+class Config(NetworkConfig):
     """Hyper-parameters of the imitation; the paper prints none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hidden_size: int = Field(gt=0)
-    candidate: Literal["relu", "tanh"]
-    weight_norm: bool
-    head_scale: float = Field(ge=0)
-    update_bias: float
-    inputs: Literal["separate", "transition"]
     batch_trials: int = Field(gt=0, description="fresh teacher trials per meta-iteration")
     minibatch_trials: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
@@ -57,16 +48,8 @@ class Imitation:
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
         self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
-        self.policy = RecurrentNetwork(
-            self.encoder.width,
-            config.hidden_size,
-            self.encoder.actions,
-            torch.Generator().manual_seed(int(weights.generate_state(1)[0])),
-            weight_norm=config.weight_norm,
-            relu=config.candidate == "relu",
-            head_scale=config.head_scale,
-            update_bias=config.update_bias,
-        ).to(device)
+        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
+        self.policy = make_network(self.encoder, self.encoder.actions, config, generator).to(device)
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, eps=1e-5)
 
     def train(self) -> dict[str, float]:

@@ -22,21 +22,26 @@ from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
 
 
-class Config(BaseModel):
-    """Hyper-parameters of RL²; the published values are in `replication.yaml`."""
+class NetworkConfig(BaseModel):
+    """The shape of RL²'s networks and of what they are shown (Sec. 2.2, App. A)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    episodes: int = Field(gt=0, description="episodes of one trial, n")
-    discount: float = Field(gt=0, le=1)
-    gae_lambda: float = Field(ge=0, le=1)
-    learning_signal: Literal["rewards", "expected_rewards"]
     hidden_size: int = Field(gt=0)
     candidate: Literal["relu", "tanh"]
     weight_norm: bool
     head_scale: float = Field(ge=0, description="factor on the output layers' initial weights")
     update_bias: float = Field(description="initial bias of the update gates; negative: a long memory at first")
     inputs: Literal["separate", "transition"] = Field(description="how φ presents a step, see TrialEncoder")
+
+
+class Config(NetworkConfig):
+    """Hyper-parameters of RL²; the published values are in `replication.yaml`."""
+
+    episodes: int = Field(gt=0, description="episodes of one trial, n")
+    discount: float = Field(gt=0, le=1)
+    gae_lambda: float = Field(ge=0, le=1)
+    learning_signal: Literal["rewards", "expected_rewards"]
     batch_steps: int = Field(gt=0, description="environment steps of one meta-iteration")
     minibatch_trials: int = Field(gt=0)
     algorithm: Literal["trpo", "ppo"]
@@ -181,6 +186,20 @@ class Standardiser:
             self.spread = self.spread + self.rate * (spread - self.spread)
 
 
+def make_network(encoder: TrialEncoder, outputs: int, config: NetworkConfig, generator: torch.Generator):
+    """Return a network from the encoder's inputs to `outputs` numbers, of the shape that `config` says."""
+    return RecurrentNetwork(
+        encoder.width,
+        config.hidden_size,
+        outputs,
+        generator,
+        weight_norm=config.weight_norm,
+        relu=config.candidate == "relu",
+        head_scale=config.head_scale,
+        update_bias=config.update_bias,
+    )
+
+
 def gradient_step(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: float) -> None:
     """Descend `loss` once, with the gradient's norm clipped."""
     optimiser.zero_grad()
@@ -279,19 +298,8 @@ class RL2:
         self.family, self.config = family, config
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
-        self.policy, self.baseline = (
-            RecurrentNetwork(
-                self.encoder.width,
-                config.hidden_size,
-                outputs,
-                generator,
-                weight_norm=config.weight_norm,
-                relu=config.candidate == "relu",
-                head_scale=config.head_scale,
-                update_bias=config.update_bias,
-            ).to(device)
-            for outputs in (self.encoder.actions, 1)
-        )
+        self.policy = make_network(self.encoder, self.encoder.actions, config, generator).to(device)
+        self.baseline = make_network(self.encoder, 1, config, generator).to(device)
         self.policy_optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.policy_learning_rate, eps=1e-5)
         self.baseline_optimiser = torch.optim.Adam(
             self.baseline.parameters(), lr=config.baseline_learning_rate, eps=1e-5

@@ -21,6 +21,7 @@ from replications.rl2.planning import (
     random_argmax,
 )
 from replications.rl2.tasks import TabularMDPs, VectorMDPs
+from replications.rl2.tuning import GridTuned
 from shared.study.learner import Learner
 
 Array = np.ndarray
@@ -173,51 +174,15 @@ class PSRL(OPSRL):
         samples: Literal[1] = 1
 
 
-class TunedLearner(BayesianLearner):
-    """A Bayesian learner with one hyper-parameter that is chosen from a grid by the mean return of training trials."""
-
-    parameter: str
+class TunedLearner(GridTuned, BayesianLearner):
+    """A Bayesian learner with one hyper-parameter, tuned on training MDPs."""
 
     class Config(BayesianLearner.Config):
-        """Prior, the grid, and the tuning trials. A grid of one value needs no training."""
+        """Prior, the grid, and the tuning trials."""
 
         grid: tuple[NonNegativeFloat, ...] = Field(min_length=1)
         tuning_tasks: int = Field(ge=1)
         episodes: int = Field(ge=1)  # length of a tuning trial: that of the test trials
-
-    def __init__(self, family: TabularMDPs, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
-        super().__init__(family, config, seed, device)
-        self._value = config.grid[0] if len(config.grid) == 1 else None
-
-    @property
-    def value(self) -> float:
-        """The hyper-parameter in use; raise `RuntimeError` before tuning."""
-        if self._value is None:
-            raise RuntimeError(f"{type(self).__name__} has no {self.parameter} yet: tune it with train() first")
-        return self._value
-
-    def train(self) -> dict[str, float]:
-        """Play the whole grid on the same training tasks and keep the best value; return the mean trial returns."""
-        rng = np.random.default_rng(self.seed)
-        tasks = self.family.train_tasks(self.config.tuning_tasks, rng)
-        play_seed = int(rng.integers(2**31))
-        scores = {}
-        for value in self.config.grid:
-            self._value = value
-            returns = self.adapt(tasks, self.config.episodes, np.random.default_rng(play_seed))
-            scores[value] = float(returns.sum(axis=1).mean())
-            self.env_steps += returns.size * self.family.horizon
-        self._value = max(scores, key=scores.get)
-        return {f"tuning/{self.parameter}={value:g}": score for value, score in scores.items()}
-
-    def state_dict(self) -> dict:
-        """Return the value in use and the steps spent on tuning."""
-        return {"value": self._value, "env_steps": self.env_steps}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Take the state of `state_dict` back."""
-        self._value = state["value"]
-        self.env_steps = state["env_steps"]
 
 
 class EpsilonGreedy(TunedLearner):

@@ -202,10 +202,10 @@ def test_adapting_leaves_the_learner_as_it_was():
 def test_a_transferred_policy_plays_as_its_owner():
     family = BernoulliBandits(3, 5)
     owner = learner(family)
-    shape = {name: SMALL[name] for name in ("hidden_size", "candidate", "weight_norm", "head_scale", "update_bias", "inputs")}
-    guest = Transfer(
-        family, Transfer.Config(**shape), np.random.SeedSequence(4), needed={"policy": owner.state_dict()}
-    )
+    shape = {
+        name: SMALL[name] for name in ("hidden_size", "candidate", "weight_norm", "head_scale", "update_bias", "inputs")
+    }
+    guest = Transfer(family, Transfer.Config(**shape), np.random.SeedSequence(4), needed={"policy": owner.state_dict()})
     tasks = family.test_tasks(20, np.random.default_rng(0))
     ours, theirs = (agent.adapt(tasks, 5, np.random.default_rng(1)) for agent in (guest, owner))
     np.testing.assert_array_equal(ours, theirs)

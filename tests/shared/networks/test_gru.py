@@ -56,4 +56,3 @@ def test_tangent_equals_finite_difference(operands, relu):
     step = 1e-6
     difference = (loop(x + step * dx, u + step * du, relu) - loop(x - step * dx, u - step * du, relu)) / (2 * step)
     assert torch.allclose(gru_trace(x, u, relu).tangent(dx, du), difference, atol=1e-7)
-

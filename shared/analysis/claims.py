@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from shared.analysis.budget import is_reduced
 from shared.analysis.evidence import load_evidence
 from shared.study.loading import load_object
 
 if TYPE_CHECKING:
-    from shared.study.schema import Replication
+    from shared.study.schema import Claim, Replication
 
 COLUMNS = ("paper", "claim", "statement", "statistic", "value", "low", "high", "seeds", "scale", "verdict")
 
 REPRODUCED, UNDECIDED, NOT_REPRODUCED, NOT_RUN = "reproduced", "undecided", "not reproduced", "not run"
+REDUCED_BUDGET = "reduced budget"
 _SIGNS = {"above": "≥", "below": "≤"}
 
 
@@ -93,25 +95,45 @@ def evaluate_claims(replication: "Replication", scale: str, root: Path) -> pd.Da
     """Run the test of every claim of the paper; one row each with `COLUMNS`.
 
     A test sees this machine's runs at `scale` where they exist and reference runs elsewhere; the column
-    `scale` says which. A test that returns None lacks data: its verdict is `not run`.
+    `scale` says which. A test that returns None lacks data: its verdict is `not run`. Where a run was trained for
+    less than the published budget, a failure proves nothing, nor does anything about a claim that
+    `needs_full_budget`: their verdict is `reduced budget`.
     """
     rows = [
-        _row(replication.paper, name, claim.statement, *_evaluated(replication, claim, scale, root))
+        _row(replication.paper, name, claim, *_evaluated(replication, claim, scale, root))
         for name, claim in replication.claims.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _evaluated(replication: "Replication", claim: Any, scale: str, root: Path) -> tuple[ClaimResult | None, str]:
+def _evaluated(
+    replication: "Replication", claim: "Claim", scale: str, root: Path
+) -> tuple[ClaimResult | None, str, bool]:
+    """Return what the test measured, the scales it saw, and whether any run was trained for less than published."""
     evidence = load_evidence(replication, claim, scale, root)
     result = load_object(replication.qualified(claim.test), root)(evidence)
-    return result, "; ".join(evidence.scales_used())
+    reduced = any(
+        is_reduced(replication, experiment, method, str(rows["scale"].iloc[0]))
+        for experiment in claim.experiments
+        for method in evidence.methods(experiment)
+        if len(rows := evidence.cell(experiment, method))
+    )
+    return result, "; ".join(evidence.scales_used()), reduced
 
 
-def _row(paper: str, name: str, statement: str, result: ClaimResult | None, scale: str) -> dict[str, Any]:
-    identity = {"paper": paper, "claim": name, "statement": statement}
+def _verdict(result: ClaimResult, claim: "Claim", reduced: bool) -> str:
+    if reduced and (claim.needs_full_budget or result.verdict == NOT_REPRODUCED):
+        return REDUCED_BUDGET
+    return result.verdict
+
+
+def _row(
+    paper: str, name: str, claim: "Claim", result: ClaimResult | None, scale: str, reduced: bool
+) -> dict[str, Any]:
+    identity = {"paper": paper, "claim": name, "statement": claim.statement}
     if result is None:
         missing = dict.fromkeys(("value", "low", "high", "seeds"), math.nan)
         return identity | missing | {"statistic": "", "scale": "", "verdict": NOT_RUN}
     numbers = {"value": result.value, "low": result.low, "high": result.high, "seeds": result.seeds}
-    return identity | numbers | {"statistic": result.sentence, "scale": scale, "verdict": result.verdict}
+    judged = {"statistic": result.sentence, "scale": scale, "verdict": _verdict(result, claim, reduced)}
+    return identity | numbers | judged

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from shared.analysis.budget import is_reduced
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, load_evidence, normalised_metric
 from shared.analysis.statistics import Interval
-from shared.study.schema import SCALES
 
 if TYPE_CHECKING:
     from shared.study.schema import Replication
@@ -145,7 +145,7 @@ class _Ours:
         cell = self.evidence.metrics_cell if on_curve else self.evidence.cell
         rows = cell(experiment, method, self.origin)
         scale = str(rows["scale"].iloc[0])
-        reduced = not on_curve and self._is_reduced(experiment, method, scale)
+        reduced = not on_curve and is_reduced(self.replication, experiment, method, scale)
         return Counterpart(ours, floor, rows["seed"].nunique(), scale, reduced)
 
     def _mean(self, experiment: str, method: str) -> Interval | None:
@@ -168,20 +168,3 @@ class _Ours:
         name = target.floor or (target.normalise.floor if target.normalise else None)
         mean = self._mean(experiment, name) if name and name != method else None
         return mean.value if mean else None
-
-    def _is_reduced(self, experiment: str, method: str, scale: str) -> bool:
-        largest = training_budget(self.replication, experiment, method, SCALES[-1])
-        return largest is not None and (training_budget(self.replication, experiment, method, scale) or 0) < largest
-
-
-def training_budget(replication: "Replication", experiment: str, method: str, scale: str) -> int | None:
-    """Environment steps that a method is trained for at `scale`, those of the runs it needs included.
-
-    None where the scale has no such run; 0 for a method without training or with a fixed number of
-    iterations.
-    """
-    for run in replication.runs(scale):
-        if (run.experiment, run.method) == (experiment, method):
-            needed = [training_budget(replication, *need, scale) or 0 for need in run.needs.values()]
-            return (run.env_steps or 0) + sum(needed)
-    return None

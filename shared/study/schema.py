@@ -187,9 +187,13 @@ class Drawing(_Spec):
 
 
 class Claim(_Spec):
-    """A sentence of the paper and the function `test(evidence)` that decides it."""
+    """A sentence of the paper and the function `test(evidence)` that decides it.
+
+    `needs_full_budget`: shorter training decides nothing, not even for the claim (a learner that falls short, say).
+    """
 
     statement: Text
+    needs_full_budget: bool = False
     source: Text
     test: Text
 

@@ -91,3 +91,33 @@ def test_claims_are_evaluated_on_their_evidence(study, monkeypatch):
     assert first["scale"] == "hour; night (reference)"
     assert second["scale"] == ""
     assert math.isnan(second["value"])
+
+
+@pytest.mark.parametrize(
+    ("scale", "scores", "needs_full_budget", "verdict"),
+    [
+        # `hour` trains 1,000 steps of the published 5,000, `night` all of them; the threshold is a mean score of 5.
+        ("hour", [8, 8], False, "reproduced"),
+        ("hour", [8, 8], True, "reduced budget"),
+        ("hour", [2, 2], False, "reduced budget"),
+        ("night", [8, 8], True, "reproduced"),
+        ("night", [2, 2], False, "not reproduced"),
+    ],
+)
+def test_short_training_cannot_fail_a_claim(study, monkeypatch, scale, scores, needs_full_budget, verdict):
+    study.run("short", "ours", scores, scale=scale)
+
+    def above_five(evidence):
+        value = evidence.scores("short", "ours").mean()
+        return ClaimResult("score", value, value, value, 5.0, "above", seeds=1)
+
+    monkeypatch.setattr(claims, "load_object", lambda name, root: above_five)
+    claim = Claim(
+        statement="It does.",
+        source="Sec. 1",
+        test="claims.above_five",
+        experiments=["short"],
+        needs_full_budget=needs_full_budget,
+    )
+    replication = study.replication.model_copy(update={"claims": {"claim1": claim}})
+    assert evaluate_claims(replication, scale, study.root)["verdict"].tolist() == [verdict]

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from shared.analysis import comparison
+from shared.analysis.budget import training_budget
 from shared.analysis.comparison import COLUMNS, compare, verdict
 from shared.analysis.statistics import Interval
 
@@ -115,7 +115,7 @@ def test_untrained_method_shares_the_budget_of_the_run_that_it_needs(study):
     study.run("short", "random", [5] * 4)
     study.run("short", "transfer", [6] * 4)
     assert rows(study)[0]["verdict"] == "reduced budget"
-    budget = comparison.training_budget(study.replication, "short", "transfer", "hour")
+    budget = training_budget(study.replication, "short", "transfer", "hour")
     assert budget == 1000
 
 

@@ -103,7 +103,7 @@ def slower_for_more_episodes(evidence: Evidence) -> ClaimResult | None:
             f"{evidence.replication.experiments[before].label}",
             value=more[1] / fewer[1],
             low=more[0] / fewer[2],
-            high=more[2] / fewer[0],
+            high=more[2] / max(fewer[0], 1.0),
             threshold=1.0,
             direction="above",
             seeds=min(evidence.seeds(name, "rl2") for name in (before, after)),
@@ -142,7 +142,10 @@ def near_bayes_optimum(evidence: Evidence) -> ClaimResult | None:
 
 
 def _steps_to_reach(evidence: Evidence, experiment: str) -> tuple[float, float, float] | None:
-    """Environment steps to normalised `REACHED`: (earliest, at the mean, latest) within ± 2 standard errors."""
+    """Environment steps to normalised `REACHED`: (earliest, at the mean, latest) within ± 2 standard errors.
+
+    The level may have been reached at any time since the batch before, which is where the earliest begins.
+    """
     normaliser = evidence.normaliser(experiment)
     curve = evidence.curve(experiment, "rl2", "train/return")
     error = evidence.curve(experiment, "rl2", "train/return_se")
@@ -150,10 +153,11 @@ def _steps_to_reach(evidence: Evidence, experiment: str) -> tuple[float, float, 
         return None
     shift, scale = normaliser
     target = shift + REACHED * scale
+    steps = np.concatenate([[0.0], curve.env_steps])
     crossings = []
-    for sign in (2, 0, -2):
+    for sign, before in ((2, 1), (0, 0), (-2, 0)):
         above = curve.value + sign * error.value >= target
         if not above.any():
             return None
-        crossings.append(float(curve.env_steps[above.argmax()]))
+        crossings.append(float(steps[above.argmax() + 1 - before]))
     return tuple(crossings)

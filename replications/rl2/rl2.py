@@ -263,7 +263,7 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
         return float(surrogate), float((old * (old_log - all_log_probs)).sum(dim=2).mean())
 
     step = natural_step(gradient, fisher_product, c.max_kl, c.cg_iterations, c.cg_damping)
-    found = line_search(evaluate, flatten(parameters).detach(), step, c.max_kl * 1.5)
+    found = line_search(evaluate, flatten(parameters).detach(), step, c.max_kl)
     assign(parameters, found.parameters)
     return {"policy/kl": found.kl, "policy/entropy": float(np.mean(entropies)), "policy/step_share": found.share}
 

@@ -12,6 +12,8 @@ from shared.analysis.evidence import Curve
 class FakeEvidence:
     """Scores by (experiment, method), one seed over 400 tasks; and training curves."""
 
+    origin = "this machine"
+
     def __init__(self, levels, curves=None, noise=1.0):
         rng = np.random.default_rng(0)
         luck = rng.normal(0, noise, 400)  # of the task, shared by all methods
@@ -22,8 +24,8 @@ class FakeEvidence:
         self.replication = SimpleNamespace(experiments=labels)
         self._curves = curves or {}
 
-    def scores(self, experiment, method):
-        return self._scores.get((experiment, method), np.zeros((0, 0)))
+    def scores(self, experiment, method, origin="this machine"):
+        return self._scores.get((experiment, method), np.zeros((0, 0))) if origin == self.origin else np.zeros((0, 0))
 
     def methods(self, experiment):
         return [method for name, method in self._scores if name == experiment]
@@ -84,7 +86,7 @@ def mdps(rl2, opsrl, informed):
 
 def test_blocks_are_compared_by_their_best_member():
     evidence = mdps(rl2=12.0, opsrl=11.0, informed=13.0)
-    assert claims.best_of(evidence, "n10", claims.PUBLISHED_BLOCK) == "opsrl"
+    assert "over opsrl" in claims.best_for_few_episodes(evidence).statistic
     assert claims.best_for_few_episodes(evidence).verdict == "reproduced"
     assert claims.worse_for_many_episodes(evidence).verdict == "not reproduced"
     assert claims.informed_planners_overtake(evidence).verdict == "reproduced"
@@ -116,3 +118,13 @@ def test_learning_speed_compares_the_steps_to_a_level(slow, verdict):
     result = claims.slower_for_more_episodes(evidence)
     assert result.verdict == verdict
     assert result.value == (1.5 if verdict == "reproduced" else 1.0)
+
+
+def test_methods_are_compared_within_one_place():
+    evidence = bandit(10.2)
+    evidence.origin = "reference"
+    assert claims.beats_gittins_when_short(evidence).verdict == "reproduced"
+    here, there = evidence.scores("short", "rl2", "reference")[:, :50], evidence.scores("short", "gittins", "reference")
+    cells = {("rl2", "this machine"): here, ("gittins", "reference"): there}
+    evidence.scores = lambda experiment, method, origin: cells.get((method, origin), np.zeros((0, 0)))
+    assert claims.beats_gittins_when_short(evidence) is None

@@ -36,7 +36,7 @@ def tuning(evidence: Evidence) -> Figure:
             handles[labels[name]] = line
         if parameters:
             axis.set_xlabel(", ".join(sorted(parameters)))
-            axis.set_ylim(0.9, 1.005)
+            axis.set_ylim(top=1.005)
         else:
             theme.no_results(axis)
     axes[0].set_ylabel("share of the grid's best mean return")

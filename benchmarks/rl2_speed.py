@@ -47,7 +47,7 @@ def steps_per_second(family, steps: int = 50) -> float:
             if family.horizon > 1 and t % family.horizon == 0:
                 envs.reset(options=everyone)
 
-    return steps * IN_PARALLEL / best_seconds(run, 5)
+    return steps * IN_PARALLEL / best_seconds(run, 40)
 
 
 def fused_seconds(width: int, hidden: int, outputs: int, steps: int, trials: int, backward: bool) -> float:

@@ -44,7 +44,7 @@ class Imitation:
 
     def __init__(self, family: BernoulliBandits, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
         weights, trials = seed.spawn(2)
-        self.family, self.config = family, config
+        self.family, self.config, self.device = family, config, device
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
         self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
@@ -56,14 +56,15 @@ class Imitation:
         """Let the teacher play a batch of training bandits and pass over it once."""
         c = self.config
         actions, rewards = gittins_trajectories(self.family, c.batch_trials, self.rng, c.teacher_discount)
-        inputs = encode_trials(self.encoder, actions, rewards)
-        targets = torch.from_numpy(actions.T.astype(np.int64))
+        inputs = encode_trials(self.encoder, actions, rewards).to(self.device)
+        targets = torch.from_numpy(actions.T.astype(np.int64)).to(self.device)
         self.env_steps += rewards.size
         factor = 1 - 0.9 * min(1.0, self.env_steps / c.learning_rate_decay_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = c.learning_rate * factor
         losses, agreed = [], []
-        for chosen in torch.from_numpy(self.rng.permutation(c.batch_trials)).split(c.minibatch_trials):
+        order = torch.from_numpy(self.rng.permutation(c.batch_trials)).to(self.device)
+        for chosen in order.split(c.minibatch_trials):
             logits, wanted = self.policy(inputs[:, chosen]), targets[:, chosen]
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
             gradient_step(self.optimiser, loss, c.max_gradient_norm)

@@ -43,7 +43,7 @@ class Config(NetworkConfig):
     gae_lambda: float = Field(ge=0, le=1)
     learning_signal: Literal["rewards", "expected_rewards"]
     batch_steps: int = Field(gt=0, description="environment steps of one meta-iteration")
-    minibatch_trials: int = Field(gt=0)
+    minibatch_trials: int = Field(gt=0, description="trials of one gradient step of the policy")
     algorithm: Literal["trpo", "ppo"]
     entropy_bonus: float = Field(ge=0)
     entropy_decay_steps: int | None = Field(description="steps over which the entropy bonus falls to zero")
@@ -58,6 +58,7 @@ class Config(NetworkConfig):
     policy_learning_rate: float = Field(gt=0)
     # Baseline
     baseline_epochs: int = Field(gt=0)
+    baseline_minibatch_trials: int = Field(gt=0)
     baseline_learning_rate: float = Field(gt=0)
     baseline_target: Literal["standardised", "raw"]
     baseline_lambda: float = Field(ge=0, le=1, description="λ of the returns that the baseline is fitted to")
@@ -148,20 +149,22 @@ def play(
     inputs = torch.zeros(steps, trials, encoder.width)
     all_actions = np.empty((steps, trials), dtype=np.int64)
     log_probs = torch.empty(steps, trials)
+    device = hidden.device
     all_rewards, expected = (np.empty((steps, trials), dtype=np.float32) for _ in range(2))
     last_states = None
     actions, rewards, flags = np.zeros(trials, np.int64), np.zeros(trials, np.float32), np.ones(trials, np.float32)
     for t in range(steps):
         encoder.write(inputs[t], states, last_states, actions, rewards, flags)
-        logits, hidden = actor.step(inputs[t], hidden)
-        actions, log_probs[t] = sample_actions(logits, rng)
+        logits, hidden = actor.step(inputs[t].to(device), hidden)
+        actions, log_probs[t] = sample_actions(logits.cpu(), rng)
         last_states = states
         states, rewards, terminated, _, info = envs.step(actions)
         rewards, flags = rewards.astype(np.float32), terminated.astype(np.float32)
         all_actions[t], all_rewards[t], expected[t] = actions, rewards, info["expected_reward"]
         if terminated.any():
             states, _ = envs.reset(options={"reset_mask": terminated})
-    return Trials(inputs, torch.from_numpy(all_actions), log_probs, all_rewards, expected)
+    tensors = (tensor.to(device) for tensor in (inputs, torch.from_numpy(all_actions), log_probs))
+    return Trials(*tensors, all_rewards, expected)
 
 
 class Standardiser:
@@ -219,7 +222,7 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
     """Several epochs of clipped-surrogate ascent on mini-batches of whole trials."""
     c, kls, entropies = learner.config, [], []
     for _ in range(c.policy_epochs):
-        for chosen in learner.minibatches(len(trials.rewards[0])):
+        for chosen in learner.minibatches(len(trials.rewards[0]), c.minibatch_trials):
             log_probs, _, entropy = evaluate_policy(learner.policy, trials.inputs[:, chosen], trials.actions[:, chosen])
             old = trials.log_probs[:, chosen]
             surrogate = clipped_surrogate(log_probs, old, advantages[:, chosen], c.clip)
@@ -235,9 +238,9 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
     c, policy = learner.config, learner.policy
     parameters = list(policy.parameters())
     count = trials.inputs.shape[1]
-    gradient = torch.zeros(sum(p.numel() for p in parameters))
+    gradient = torch.zeros_like(flatten(parameters))
     entropies = []
-    for chosen in learner.minibatches(count):
+    for chosen in learner.minibatches(count, c.minibatch_trials):
         log_probs, _, entropy = evaluate_policy(policy, trials.inputs[:, chosen], trials.actions[:, chosen])
         ratio = torch.exp(log_probs - trials.log_probs[:, chosen])
         objective = (ratio * advantages[:, chosen]).mean() + learner.entropy_bonus * entropy
@@ -295,7 +298,7 @@ class RL2:
         weights, trials = seed.spawn(2)
         generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
         self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
-        self.family, self.config = family, config
+        self.family, self.config, self.device = family, config, device
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
         self.policy = make_network(self.encoder, self.encoder.actions, config, generator).to(device)
@@ -364,36 +367,41 @@ class RL2:
         else:
             mean, spread = np.float32(0), np.float32(1)
         with torch.no_grad():
-            blocks = trials.inputs.split(c.minibatch_trials, dim=1)
-            outputs = torch.cat([self.baseline(block)[..., 0] for block in blocks], dim=1).numpy()
+            blocks = trials.inputs.split(c.baseline_minibatch_trials, dim=1)
+            outputs = torch.cat([self.baseline(block)[..., 0] for block in blocks], dim=1).cpu().numpy()
         values = mean + spread * outputs
         advantages = generalized_advantages(rewards, values, 0.0, c.discount, c.gae_lambda)
         if c.baseline_lambda < 1:
             returns_to_fit = values + generalized_advantages(rewards, values, 0.0, c.discount, c.baseline_lambda)
         else:
             returns_to_fit = returns
-        targets = torch.from_numpy((returns_to_fit - mean) / spread)
         if c.baseline_target == "standardised":
+            # The fitted network is next read with the new statistics, so its targets are scaled with them.
             self.standardiser.update(returns)
+            mean, spread = self.standardiser.mean, self.standardiser.spread
+        targets = self._tensor((returns_to_fit - mean) / spread)
         within_step = returns - returns.mean(axis=1, keepdims=True)
         explained = 1 - float((returns - values).var() / within_step.var())
         scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        return torch.from_numpy(scaled), targets, {"baseline/explained_variance": explained}
+        return self._tensor(scaled), targets, {"baseline/explained_variance": explained}
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
 
     def _fit_baseline(self, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Least squares on the λ-returns of this batch's trials (λ = 1: discounted returns)."""
         c, losses = self.config, []
         for _ in range(c.baseline_epochs):
-            for chosen in self.minibatches(inputs.shape[1]):
+            for chosen in self.minibatches(inputs.shape[1], c.baseline_minibatch_trials):
                 loss = (self.baseline(inputs[:, chosen])[..., 0] - targets[:, chosen]).square().mean()
                 gradient_step(self.baseline_optimiser, loss, c.max_gradient_norm)
                 losses.append(float(loss.detach()))
         return {"baseline/loss": float(np.mean(losses))}
 
-    def minibatches(self, trials: int) -> list[Tensor]:
-        """Split the trials into random mini-batches of whole trials."""
-        order = torch.from_numpy(self.rng.permutation(trials))
-        return list(order.split(self.config.minibatch_trials))
+    def minibatches(self, trials: int, size: int) -> list[Tensor]:
+        """Split the trials into random mini-batches of `size` whole trials."""
+        order = torch.from_numpy(self.rng.permutation(trials)).to(self.device)
+        return list(order.split(size))
 
     def _follow_schedules(self) -> None:
         """Let the learning rates fall linearly to a tenth and the entropy bonus to zero, then stay."""

@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 from shared.study import paths
 from shared.study.errors import StudyError, unknown
 from shared.study.inspection import Arguments, Source
-from shared.study.schema import SCALES, Budget, Experiment, Replication, hyperparameter_values
+from shared.study.schema import SCALES, WHOLE_BUDGET, Budget, Experiment, Replication, hyperparameter_values
 
 T = TypeVar("T")
 
@@ -171,6 +171,12 @@ class _Checker:
                 f"'{name}' {length}, so env_steps and evaluate_every mean nothing to it",
             )
         given = hyperparameter_values(method, name, experiment, budget)
+        if not by_steps and WHOLE_BUDGET in given.values():
+            parameter = next(parameter for parameter, value in given.items() if value == WHOLE_BUDGET)
+            self.fail(
+                f"methods.{name}.hyperparameters.{parameter}",
+                f"'{WHOLE_BUDGET}' stands for env_steps, and '{name}' has none",
+            )
         for parameter in self.fields[name].names:
             if parameter in self.fields[name].required and parameter not in given:
                 self.fail(f"methods.{name}.hyperparameters", f"'{parameter}' has no value ({key})")

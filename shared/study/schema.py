@@ -29,6 +29,7 @@ from shared.study.yaml_reader import read_yaml
 
 SCALES = ("smoke", "hour", "night", "paper")
 DEFAULT_SCALE = "hour"
+WHOLE_BUDGET = "budget"
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Names = list[Text]
@@ -49,7 +50,10 @@ class _Strict(BaseModel):
 
 
 class Hyperparameter(_Strict):
-    """A value and where it comes from: a section of the paper, the authors' code, or a reason of ours."""
+    """A value and where it comes from: a section of the paper, the authors' code, or a reason of ours.
+
+    The value `budget` stands for the environment steps that the run trains for: schedules end with it.
+    """
 
     value: JsonValue
     source: Text
@@ -279,6 +283,8 @@ class Replication(_Strict):
         own = budget.methods.get(method_name, MethodBudget())
         by_steps = method.trains and method.iterations is None
         tasks = own.tasks or budget.tasks
+        env_steps = (own.env_steps or budget.env_steps) if by_steps else None
+        values = hyperparameter_values(method, method_name, experiment, budget)
         common = {
             "paper": self.paper,
             "experiment": name,
@@ -287,11 +293,11 @@ class Replication(_Strict):
             "learner": self.qualified(method.learner),
             "family": self.qualified(experiment.family.name),
             "family_config": experiment.family.arguments,
-            "hyperparameters": hyperparameter_values(method, method_name, experiment, budget),
+            "hyperparameters": {k: env_steps if value == WHOLE_BUDGET else value for k, value in values.items()},
             "protocol": experiment.protocol,
             "tasks": tasks,
             "curve_tasks": min(own.curve_tasks or budget.curve_tasks or tasks, tasks),
-            "env_steps": (own.env_steps or budget.env_steps) if by_steps else None,
+            "env_steps": env_steps,
             "iterations": method.iterations,
             "evaluate_every": (own.evaluate_every or budget.evaluate_every) if by_steps else None,
             "trains": method.trains,

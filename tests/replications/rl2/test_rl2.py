@@ -25,6 +25,7 @@ SMALL = {
     "learning_signal": "rewards",
     "batch_steps": 2000,
     "minibatch_trials": 50,
+    "baseline_minibatch_trials": 50,
     "algorithm": "ppo",
     "entropy_bonus": 0.01,
     "entropy_decay_steps": None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, interval_generator
-from shared.analysis.statistics import bootstrap, difference_interval, mean
+from shared.analysis.statistics import bootstrap_of_means, difference_interval
 
 PUBLISHED_BLOCK = ("psrl", "opsrl", "ucrl2", "beb", "epsilon-greedy-mdp", "greedy-mdp")
 INFORMED_BLOCK = ("psrl-informed", "opsrl-informed", "ucrl2-informed", "beb-informed", "greedy-informed")
@@ -136,7 +136,7 @@ def near_bayes_optimum(evidence: Evidence) -> ClaimResult | None:
         scores = common_scores(evidence, experiment, ["rl2", "bayes-optimal"])
         if scores is None:
             return None
-        share = bootstrap(lambda x, y: mean(x) / mean(y), *scores.values(), rng=interval_generator())
+        share = bootstrap_of_means(np.divide, *scores.values(), rng=interval_generator())
         label = evidence.replication.experiments[experiment].label
         seeds = len(scores["rl2"])
         statistic = f"share of the Bayes-optimal policy's reward on the same bandits, {label}"

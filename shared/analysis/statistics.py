@@ -78,11 +78,6 @@ def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.mean((left > right) + 0.5 * (left == right), axis=(-3, -2, -1))
 
 
-def mean_difference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Mean of `x` minus mean of `y`."""
-    return mean(x) - mean(y)
-
-
 def checked_scores(scores: np.ndarray) -> np.ndarray:
     """Return `scores` as float64 `(runs, tasks)`; raise `ValueError` if empty, not finite or not 2-D."""
     scores = np.asarray(scores, dtype=np.float64)
@@ -129,9 +124,13 @@ def bootstrap(
     for start in range(0, resamples, chunk):
         size = min(chunk, resamples - start)
         draws.append(statistic(*_resampled(arrays, level, size, rng)))
+    return _percentile_interval(statistic(*arrays), np.concatenate(draws), confidence)
+
+
+def _percentile_interval(value: np.ndarray, draws: np.ndarray, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(draws), [tail, 1 - tail])
-    return Interval(float(statistic(*arrays)), float(low), float(high))
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(float(value), float(low), float(high))
 
 
 def _resampled(arrays: list[np.ndarray], level: Level, size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -150,14 +149,48 @@ def _resampled(arrays: list[np.ndarray], level: Level, size: int, rng: np.random
     raise ValueError(f"level must be one of {get_args(Level)}, got {level!r}")
 
 
+def bootstrap_of_means(
+    combine: Statistic,
+    *scores: np.ndarray,
+    rng: np.random.Generator,
+    level: Level | None = None,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """`bootstrap` of `combine(mean(x), mean(y), …)`, by drawing how often each score is drawn, not which tasks.
+
+    Thousands of tasks with a handful of distinct scores (rewards that are counts) need a multinomial draw over these
+    instead of a draw per task. The distribution is the same; where scores hardly repeat, `bootstrap` does it.
+    """
+    arrays = [checked_scores(array) for array in scores]
+    level = level or natural_level(*arrays)
+    tasks = arrays[0].shape[1]
+    if level == "runs" or any(array.shape[1] != tasks for array in arrays):
+        distinct = None
+    else:
+        distinct, counts = np.unique(np.concatenate(arrays), axis=1, return_counts=True)
+    if distinct is None or distinct.shape[1] > tasks / 8:
+        options = {"rng": rng, "level": level, "resamples": resamples, "confidence": confidence}
+        return bootstrap(lambda *resampled: combine(*map(mean, resampled)), *arrays, **options)
+    shares = rng.multinomial(tasks, counts / tasks, size=resamples) / tasks
+    ends = np.cumsum([len(array) for array in arrays])
+    means = []
+    for runs in np.split(shares @ distinct.T, ends[:-1], axis=1):  # (resamples, runs)
+        if level == "runs and tasks":
+            runs = np.take_along_axis(runs, rng.integers(runs.shape[1], size=runs.shape), axis=1)
+        means.append(runs.mean(axis=1))
+    value = combine(*map(mean, arrays))
+    return _percentile_interval(value, combine(*means), confidence)
+
+
 def mean_interval(scores: np.ndarray, rng: np.random.Generator, **options: object) -> Interval:
     """Interval of the mean of `(runs, tasks)` scores at the natural level; `options` as in `bootstrap`."""
-    return bootstrap(mean, scores, rng=rng, **options)
+    return bootstrap_of_means(lambda x: x, scores, rng=rng, **options)
 
 
 def difference_interval(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, **options: object) -> Interval:
     """Interval of mean(x) - mean(y), paired over the common tasks; `options` as in `bootstrap`."""
-    return bootstrap(mean_difference, x, y, rng=rng, **options)
+    return bootstrap_of_means(np.subtract, x, y, rng=rng, **options)
 
 
 def pointwise_interval(values: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -70,6 +70,20 @@ def test_two_level_bootstrap_sees_spread_of_seeds_that_task_bootstrap_misses():
     assert over_both.high - over_both.low > 1.5
 
 
+@pytest.mark.parametrize(("runs", "level"), [(1, "tasks"), (3, "tasks"), (3, "runs and tasks"), (3, "runs")])
+def test_drawing_counts_of_scores_is_drawing_tasks(runs, level):
+    rng = np.random.default_rng(0)
+    skill = rng.random(5000)
+    x, y = (rng.binomial(1, skill, size=(runs, 5000)) + shift for shift in (0.5, 1.0))
+    x = x + 0.1 * np.arange(runs)[:, None]
+    options = {"rng": np.random.default_rng(1), "level": level, "resamples": 4000}
+    quick = statistics.bootstrap_of_means(np.divide, x, y, **options)
+    plain = bootstrap(lambda a, b: statistics.mean(a) / statistics.mean(b), x, y, **options)
+    width = plain.high - plain.low
+    assert quick.value == plain.value
+    assert (quick.low, quick.high) == pytest.approx((plain.low, plain.high), abs=0.08 * width)
+
+
 def test_paired_difference_removes_what_tasks_share():
     rng = np.random.default_rng(0)
     difficulty = rng.normal(0, 50, size=(1, 2000))
@@ -96,6 +110,8 @@ def test_difference_of_unequal_numbers_of_seeds():
 def test_bad_scores_are_refused(scores, message):
     with pytest.raises(ValueError, match=message):
         bootstrap(lambda *arrays: statistics.mean(arrays[0]), *scores, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=message):
+        statistics.bootstrap_of_means(lambda *means: means[0], *scores, rng=np.random.default_rng(0))
 
 
 def test_unknown_level_is_refused():

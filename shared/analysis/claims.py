@@ -18,6 +18,7 @@ COLUMNS = ("paper", "claim", "statement", "statistic", "value", "low", "high", "
 
 REPRODUCED, UNDECIDED, NOT_REPRODUCED, NOT_RUN = "reproduced", "undecided", "not reproduced", "not run"
 REDUCED_BUDGET = "reduced budget"
+FEW_SEEDS = 3  # below it, an interval says next to nothing of other training seeds
 _SIGNS = {"above": "≥", "below": "≤"}
 
 
@@ -26,8 +27,8 @@ class ClaimResult:
     """What a claim's test measured.
 
     The claim says that `statistic` lies `above` (or `below`) `threshold`; `low` and `high` bound its 95 %
-    interval. `seeds` is the number of training seeds behind it and `detail` what a reader needs besides, a
-    sentence at most.
+    interval. `seeds` is the number of training seeds behind it (0: nothing that is trained) and `detail` what a
+    reader needs besides, a sentence at most.
     """
 
     statistic: str
@@ -63,9 +64,11 @@ class ClaimResult:
 
     @property
     def sentence(self) -> str:
-        """The statistic with what is claimed of it, and the detail."""
-        claimed = f"{self.statistic} {_SIGNS[self.direction]} {self.threshold:g}"
-        return f"{claimed} ({self.detail})" if self.detail else claimed
+        """The statistic with what is claimed of it, the detail, and whether few seeds stand behind it."""
+        claimed = f"{self.statistic} {_SIGNS[self.direction]} {self.threshold:.4g}"
+        few = f"of {self.seeds} training seed{'s' * (self.seeds > 1)} alone" if 0 < self.seeds < FEW_SEEDS else ""
+        details = "; ".join(text for text in (self.detail, few) if text)
+        return f"{claimed} ({details})" if details else claimed
 
 
 def all_of(*results: ClaimResult | None) -> ClaimResult | None:

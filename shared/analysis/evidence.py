@@ -13,7 +13,7 @@ from shared.analysis import statistics
 from shared.analysis.published import load_published
 from shared.analysis.scores import Episode, curve_matrix, final_rows, score_matrix
 from shared.analysis.statistics import Interval
-from shared.study.results import load_reference, load_runs
+from shared.study.results import load_reference, load_runs, reference_training_speeds, training_speeds
 from shared.study.schema import SCALES
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Evidence:
     """The runs of this machine at one scale, the shipped reference runs, and the paper's published rows.
 
     `runs` and `metrics` are tidy tables with identity columns `experiment, method, seed, scale`;
-    `reference_*` hold several scales. `spec` is the figure, table or claim of `replication` that asks. With
+    `reference_*` hold several scales. `speeds` are environment steps per second of training, by origin and (experiment,
+    method). `spec` is the figure, table or claim of `replication` that asks. With
     scale `reference` nothing of this machine is present.
     """
 
@@ -66,6 +67,7 @@ class Evidence:
     metrics: pd.DataFrame
     reference_runs: pd.DataFrame
     reference_metrics: pd.DataFrame
+    speeds: dict[str, dict[tuple[str, str], float]]
     published: pd.DataFrame
     replication: "Replication"
     spec: "Drawing | Claim"
@@ -129,6 +131,11 @@ class Evidence:
     def seeds(self, experiment: str, method: str, origin: str | None = None) -> int:
         """Number of seeds that ran."""
         return self.cell(experiment, method, origin)["seed"].nunique()
+
+    def training_speed(self, experiment: str, method: str, origin: str | None = None) -> float | None:
+        """Environment steps per second of training; None where nothing was trained for steps."""
+        places = (origin,) if origin else (THIS_MACHINE, REFERENCE)
+        return next((speed for place in places if (speed := self.speeds[place].get((experiment, method)))), None)
 
     def scales_used(self) -> list[str]:
         """Name the scales of the best runs, shipped ones marked: `hour`, `night (reference)`."""
@@ -201,6 +208,11 @@ def load_evidence(replication: "Replication", spec: "Drawing | Claim", scale: st
         runs, metrics = reference_runs.iloc[:0], reference_metrics.iloc[:0]
     else:
         runs, metrics = load_runs(replication, scale, root, list(spec.experiments), methods)
+    shipped = reference_training_speeds(replication.paper, root)
+    speeds = {
+        THIS_MACHINE: {} if scale == REFERENCE else training_speeds(replication, scale, root),
+        REFERENCE: {cell: speed for name in SCALES for cell, speed in shipped.get(name, {}).items()},
+    }
     return Evidence(
         paper=replication.paper,
         scale=scale,
@@ -208,6 +220,7 @@ def load_evidence(replication: "Replication", spec: "Drawing | Claim", scale: st
         metrics=metrics,
         reference_runs=reference_runs,
         reference_metrics=reference_metrics,
+        speeds=speeds,
         published=load_published(replication.paper, root),
         replication=replication,
         spec=spec,

@@ -40,6 +40,62 @@ def score_table(evidence: Evidence) -> Table:
     )
 
 
+def settings_table(evidence: Evidence) -> Table:
+    """Tabulate a controlled comparison of learners: a row per method, three columns per experiment.
+
+    The final score after equal environment steps; the thousands of steps per second of training; and the training
+    return at equal seconds, when the quickest learner has used up its steps, as the mean of the batches of the last
+    tenth of the steps until then. Options: `digits` (1), `corner`.
+    """
+    options = read_options(evidence, digits=1, corner="")
+    origin = origins(evidence)[-1]
+    experiments = evidence.experiments()
+    methods = list(dict.fromkeys(m for name in experiments for m in evidence.methods(name)))
+    columns, headings = [], []
+    for name, experiment in experiments.items():
+        equal_seconds = _returns_at_equal_seconds(evidence, name, origin)
+        columns += [
+            [_cell(evidence, name, method, origin, bold=False) for method in methods],
+            [_number(evidence.training_speed(name, method, origin), 1e-3) for method in methods],
+            [_number(equal_seconds.get(method)) for method in methods],
+        ]
+        headings += [experiment.label, "thousand steps/s", "at equal seconds"]
+    return Table(
+        title=evidence.spec.title,
+        rows=[method_label(evidence, method) for method in methods],
+        columns=headings,
+        cells=[list(row) for row in zip(*columns, strict=True)],
+        caption=evidence.spec.caption,
+        corner=options["corner"],
+        digits=options["digits"],
+        notes=notes(evidence, INTERVAL, published="numbers"),
+    )
+
+
+def _number(value: float | None, factor: float = 1.0) -> Cell:
+    return Cell() if value is None else Cell(value * factor)
+
+
+def _returns_at_equal_seconds(evidence: Evidence, experiment: str, origin: str) -> dict[str, float]:
+    """Return the training return of each method that has a curve, after the seconds that the quickest one took."""
+    curves = {
+        method: (curve, speed)
+        for method in evidence.methods(experiment)
+        if (curve := evidence.curve(experiment, method, "train/return", origin))
+        and (speed := evidence.training_speed(experiment, method, origin))
+    }
+    if not curves:
+        return {}
+    seconds = min(curve.env_steps[-1] / speed for curve, speed in curves.values())
+    returns = {}
+    for method, (curve, speed) in curves.items():
+        steps = seconds * speed
+        lately = (curve.env_steps > 0.9 * steps) & (curve.env_steps <= steps * (1 + 1e-9))
+        if lately.any():
+            returns[method] = float(curve.value[lately].mean())
+    return returns
+
+
 def _rows(evidence: Evidence, sections: dict[str, list[str]] | None) -> tuple[list[str], dict[int, str]]:
     """Return the methods in the order of the rows, and the headings by the index of the row below them."""
     if sections is None:

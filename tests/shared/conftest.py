@@ -1,6 +1,7 @@
 """A small study on disk with known numbers: what analysis and figures are tested on."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -103,17 +104,24 @@ class Study:
         return run
 
     def train(self, experiment: str, method: str, curve: dict, seed: int = 0, scale: str = "hour") -> None:
-        """Write the metrics of a run: `curve` maps environment steps to the training return."""
+        """Write the metrics of a run, 100 environment steps a second: `curve` maps steps to the training return."""
         run = self.replication.run(experiment, method, seed, scale)
         steps, values = list(curve), [float(value) for value in curve.values()]
         table = {"iteration": range(1, len(steps) + 1), "env_steps": steps, "train/return": values}
         self._write(run, paths.METRICS, pd.DataFrame(table))
+        training = {"run": run.model_dump(), "env_steps": steps[-1], "wall_seconds": steps[-1] / 100}
+        (self.root / paths.run_folder(run) / paths.TRAINING).write_text(json.dumps(training))
 
     def ship(self, scale: str) -> None:
         """Turn the runs at `scale` into reference results and remove them."""
         runs = self.root / "data/runs" / scale
         for results in runs.rglob(paths.RESULTS):
-            results.with_name(paths.MANIFEST).write_text("{}")
+            training = results.with_name(paths.TRAINING)
+            manifest = {"run": {"env_steps": None}}
+            if training.is_file():
+                content = json.loads(training.read_text())
+                manifest = {"run": content["run"], "training": content}
+            results.with_name(paths.MANIFEST).write_text(json.dumps(manifest))
         write_reference(self.replication, scale, self.root)
         shutil.rmtree(runs)
 

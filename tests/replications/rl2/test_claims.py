@@ -7,6 +7,7 @@ import pytest
 
 from replications.rl2 import claims
 from shared.analysis.evidence import Curve
+from shared.analysis.statistics import mean_interval
 
 
 class FakeEvidence:
@@ -14,18 +15,27 @@ class FakeEvidence:
 
     origin = "this machine"
 
-    def __init__(self, levels, curves=None, noise=1.0):
+    def __init__(self, levels, curves=None, noise=1.0, published=None):
         rng = np.random.default_rng(0)
         luck = rng.normal(0, noise, 400)  # of the task, shared by all methods
         self._scores = {cell: (level + luck + rng.normal(0, 0.1, 400))[None] for cell, level in levels.items()}
         experiments = list(dict.fromkeys(experiment for experiment, _ in levels))
         self.spec = SimpleNamespace(experiments=experiments)
         labels = {name: SimpleNamespace(label=name) for name in experiments}
-        self.replication = SimpleNamespace(experiments=labels)
+        names = {method: SimpleNamespace(label=method) for _, method in levels}
+        self.replication = SimpleNamespace(experiments=labels, methods=names)
         self._curves = curves or {}
+        self._published = published or {}
 
     def scores(self, experiment, method, origin="this machine"):
         return self._scores.get((experiment, method), np.zeros((0, 0))) if origin == self.origin else np.zeros((0, 0))
+
+    def mean(self, experiment, method):
+        scores = self.scores(experiment, method)
+        return mean_interval(scores, np.random.default_rng(0)) if scores.size else None
+
+    def published_value(self, experiment, method):
+        return self._published.get((experiment, method))
 
     def methods(self, experiment):
         return [method for name, method in self._scores if name == experiment]
@@ -118,6 +128,45 @@ def test_learning_speed_compares_the_steps_to_a_level(slow, verdict):
     result = claims.slower_for_more_episodes(evidence)
     assert result.verdict == verdict
     assert result.value == (1.5 if verdict == "reproduced" else 1.0)
+
+
+def test_learning_speed_is_read_at_the_highest_level_that_all_reach():
+    steps, error = [100, 200, 300], curve([100, 200, 300], [0.01] * 3)
+    returns = {"n10": [0.5, 0.9, 0.95], "n25": [0.1, 0.3, 0.5]}
+    curves = {(name, "train/return"): curve(steps, values) for name, values in returns.items()}
+    curves |= {(name, "train/return_se"): error for name in returns}
+    evidence = FakeEvidence({(name, "rl2"): 1.0 for name in returns}, curves)
+    result = claims.slower_for_more_episodes(evidence)
+    assert "normalised 0.4" in result.statistic
+    assert result.value == 3.0
+    curves[("n25", "train/return")] = curve(steps, [0.0, 0.1, 0.1])
+    assert claims.slower_for_more_episodes(evidence) is None
+
+
+@pytest.mark.parametrize(
+    ("greedy", "verdict", "named"),
+    # 2 % of 10 are 0.2, three standard errors of 1,000 instances of spread 1 are 0.095.
+    [(10.15, "reproduced", False), (10.4, "not reproduced", True), (9.6, "not reproduced", True)],
+)
+def test_baselines_are_held_to_the_printed_numbers(greedy, verdict, named):
+    levels = {("short", "ts"): 10.0, ("short", "greedy"): greedy, ("short", "ours"): 1.0}
+    evidence = FakeEvidence(levels, noise=0.1, published={("short", "ts"): 10.0, ("short", "greedy"): 10.0})
+    result = claims.baselines_match(evidence)
+    assert result.verdict == verdict
+    assert ("beyond: greedy, short" in result.detail) == named
+    assert result.value == pytest.approx(abs(greedy - 10) / 0.2, abs=0.1)
+
+
+def test_sampling_error_of_the_printed_mean_widens_the_tolerance():
+    evidence = FakeEvidence({("short", "ts"): 10.0}, noise=4.0, published={("short", "ts"): 10.3})
+    assert claims.baselines_match(evidence).value < 1.3 < 0.3 / 0.2
+
+
+def test_share_of_the_printed_value():
+    evidence = FakeEvidence({("short", "rl2"): 9.8}, noise=0.1, published={("short", "rl2"): 10.0})
+    assert claims.near_published(evidence).verdict == "reproduced"
+    assert claims.near_published(evidence).value == pytest.approx(0.98, abs=0.005)
+    assert claims.near_published(FakeEvidence({("short", "ts"): 1.0})) is None
 
 
 def test_methods_are_compared_within_one_place():

@@ -87,7 +87,7 @@ def test_claims_are_evaluated_on_their_evidence(study, monkeypatch):
     assert table["verdict"].tolist() == ["reproduced", "not run"]
     first, second = table.to_dict("records")
     assert (first["value"], first["low"], first["high"], first["seeds"]) == (2.5, 1.5, 3.5, 1)
-    assert first["statistic"] == "gain ≥ 0"
+    assert first["statistic"] == "gain ≥ 0 (of 1 training seed alone)"
     assert first["scale"] == "hour; night (reference)"
     assert second["scale"] == ""
     assert math.isnan(second["value"])

@@ -1,12 +1,14 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from shared.analysis.evidence import load_evidence
+from shared.analysis.evidence import Curve, load_evidence
 from shared.figures.adaptation import adaptation_curves
 from shared.figures.curves import learning_curves
 from shared.figures.points import method_comparison
-from shared.figures.score_tables import score_table
+from shared.figures.score_tables import _returns_at_equal_seconds, score_table, settings_table
 from shared.study.errors import StudyError
 
 CURVE_ROW = {
@@ -165,6 +167,28 @@ def test_unranked_methods_leave_bold_to_the_others(ran):
 def test_unknown_methods_in_options_are_refused(ran, options):
     with pytest.raises(StudyError, match="unknown method 'orcale'; the nearest valid name is 'oracle'"):
         score_table(load(ran, ["short"], **options))
+
+
+@pytest.mark.parametrize("scale", ["hour", "reference"])
+def test_settings_are_compared_at_equal_steps_and_equal_seconds(ran, scale):
+    table = settings_table(load(ran, ["short", "long"], ["ours", "random"], scale=scale))
+    others = ["thousand steps/s", "at equal seconds"]
+    assert list(table.columns) == ["n = 10", *others, "n = 20", *others]
+    score, speed, quick, *_ = (cell.value for cell in table.cells[0])
+    assert score == (8 if scale == "hour" else 7)
+    assert speed == pytest.approx(0.1)
+    assert quick == 9  # the only learner has used up its steps
+    assert np.isnan([cell.value for cell in table.cells[1][1:]]).all()  # Random does not train
+
+
+def test_a_slow_learner_is_read_before_its_end():
+    curve = Curve(np.array([100, 500, 1000]), *[np.array([5.0, 7.0, 9.0])] * 3, seeds=1)
+    evidence = SimpleNamespace(
+        methods=lambda experiment: ["slow", "quick"],
+        curve=lambda *_: curve,
+        training_speed=lambda experiment, method, origin: {"slow": 50.0, "quick": 100.0}[method],
+    )
+    assert _returns_at_equal_seconds(evidence, "short", "this machine") == {"slow": 7.0, "quick": 9.0}
 
 
 def test_score_table_of_the_reference(ran):

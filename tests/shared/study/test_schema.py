@@ -102,6 +102,14 @@ def test_anchors_merge_and_may_be_overridden(toy):
     assert (run.tasks, run.env_steps) == (4, 30)
 
 
+def test_the_value_budget_stands_for_the_runs_steps(toy):
+    edit(toy / FILE, "batch_tasks: {value: 10,", "batch_tasks: {value: budget,")
+    replication = load_replications(toy)["toy"]
+    assert replication.run("coins", "habit", 0, "smoke").hyperparameters == {"batch_tasks": 400}
+    assert replication.run("short-coins", "habit", 0, "smoke").hyperparameters == {"batch_tasks": 120}
+    assert replication.run("coins", "habit", 0, "hour").hyperparameters == {"batch_tasks": 2000}
+
+
 def test_numbers_with_an_exponent_are_numbers(walk_run):
     assert walk_run().hyperparameters["stride"] == 0.1
 
@@ -163,6 +171,12 @@ MISTAKES = {
     "unknown family argument": ("tosses: 10", "tosess: 10", "coins.family.tosess", "'tosses'"),
     "missing family argument": ("tasks.Coins, tosses: 10", "tasks.Coins", "coins.family", "a value for 'tosses'"),
     "unknown hyper-parameter": ("batch_tasks: {", "batch_task: {", "habit.hyperparameters.batch_task", "'batch_tasks'"),
+    "budget without steps": (
+        'learner: habit.Habit\n    hyperparameters:\n      batch_tasks: {value: 10,',
+        'learner: habit.Habit\n    iterations: 3\n    hyperparameters:\n      batch_tasks: {value: budget,',
+        "methods.habit.hyperparameters.batch_tasks",
+        "'budget' stands for env_steps, and 'habit' has none",
+    ),
     "no source": (', source: "ours: enough for the tests"', "", "habit.hyperparameters.batch_tasks.source", "missing"),
     "bare value": ('{value: 10, source: "ours: enough for the tests"}', "10", "habit.hyperparameters.batch_tasks"),
     "unset hyper-parameter": (

@@ -13,13 +13,14 @@ PREFIX = "tuning/"
 def tuning(evidence: Evidence) -> Figure:
     """Draw the mean training return of every grid value relative to the grid's best, a panel per method.
 
-    One line per experiment; the chosen value of each is filled.
+    One line per experiment; the chosen value of each is filled. A note names choices at an edge of their grid, beyond
+    which something better may lie (0 is no such edge: nothing lies below it).
     """
     methods = list(dict.fromkeys(m for name in evidence.spec.experiments for m in evidence.methods(name)))
     labels = {name: experiment.label for name, experiment in evidence.experiments().items()}
     looks = theme.styles(labels.values())
     figure, axes = theme.panels(len(methods))
-    handles = {}
+    handles, at_edges = {}, []
     for axis, method in zip(axes, methods, strict=True):
         axis.set_title(method_label(evidence, method))
         parameters = set()
@@ -34,6 +35,8 @@ def tuning(evidence: Evidence) -> Figure:
             best = max(range(len(values)), key=shares.__getitem__)
             axis.plot(values[best], shares[best], color=look.colour, marker=look.marker, ls="")
             handles[labels[name]] = line
+            if best in (0, len(values) - 1) and values[best] > 0 and len(values) > 1:
+                at_edges.append(f"{method_label(evidence, method)} at {labels[name]} ({parameter} = {values[best]:g})")
         if parameters:
             axis.set_xlabel(", ".join(sorted(parameters)))
             axis.set_ylim(top=1.005)
@@ -41,7 +44,8 @@ def tuning(evidence: Evidence) -> Figure:
             theme.no_results(axis)
     axes[0].set_ylabel("share of the grid's best mean return")
     theme.legend(figure, handles)
-    theme.label_line(figure, notes(evidence, "", ["filled: the value chosen, on training tasks"]))
+    edges = [f"chosen at an edge of the grid: {'; '.join(at_edges)}"] if at_edges else []
+    theme.label_line(figure, notes(evidence, "", ["filled: the value chosen, on training tasks", *edges]))
     return figure
 
 

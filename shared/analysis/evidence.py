@@ -158,13 +158,9 @@ class Evidence:
         names = self.replication.methods[method].published_names
         if target is None:
             return self.published.iloc[:0]
-        rows = own_rows(self.published, self.paper)
-        return rows[
-            (rows["environment"] == target.environment)
-            & (rows["setting"] == (target.setting or ""))
-            & rows["metric"].isin([target.metric, normalised_metric(self.replication, experiment)])
-            & rows["method"].isin(names)
-        ]
+        rows = self._published_settings.get((target.environment, target.setting or ""), self.published.iloc[:0])
+        metrics = [target.metric, normalised_metric(self.replication, experiment)]
+        return rows[rows["metric"].isin(metrics) & rows["method"].isin(names)]
 
     def cell(self, experiment: str, method: str, origin: str | None = None) -> pd.DataFrame:
         """Return the result rows of one experiment and method, maybe none. `origin` as in `scores`."""
@@ -173,6 +169,10 @@ class Evidence:
     def metrics_cell(self, experiment: str, method: str, origin: str | None = None) -> pd.DataFrame:
         """Return the training metrics of one experiment and method, maybe none. `origin` as in `scores`."""
         return self._pick(self._metrics_cells, experiment, method, origin)
+
+    @cached_property
+    def _published_settings(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return dict(iter(own_rows(self.published, self.paper).groupby(["environment", "setting"], sort=False)))
 
     @cached_property
     def _runs_cells(self) -> "Cells":

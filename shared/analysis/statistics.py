@@ -17,6 +17,7 @@ Level = Literal["runs", "tasks", "runs and tasks"]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+MANY_TASKS = 1000  # from here on, a mean over resampled tasks is as good as normal
 CHUNK_ELEMENTS = 2_000_000  # resampled scores held at once: 16 MB, however many tasks there are
 
 
@@ -157,30 +158,27 @@ def bootstrap_of_means(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """`bootstrap` of `combine(mean(x), mean(y), …)`, by drawing how often each score is drawn, not which tasks.
+    """`bootstrap` of `combine(mean(x), mean(y), …)`, quick where there are thousands of tasks.
 
-    Thousands of tasks with a handful of distinct scores (rewards that are counts) need a multinomial draw over these
-    instead of a draw per task. The distribution is the same; where scores hardly repeat, `bootstrap` does it.
+    The runs' means over `MANY_TASKS` or more resampled tasks are drawn from their joint normal limit, whose covariance
+    is that of the scores over tasks divided by their number; runs are resampled one by one as ever.
     """
     arrays = [checked_scores(array) for array in scores]
     level = level or natural_level(*arrays)
     tasks = arrays[0].shape[1]
-    if level == "runs" or any(array.shape[1] != tasks for array in arrays):
-        distinct = None
-    else:
-        distinct, counts = np.unique(np.concatenate(arrays), axis=1, return_counts=True)
-    if distinct is None or distinct.shape[1] > tasks / 8:
+    if level == "runs" or tasks < MANY_TASKS or any(array.shape[1] != tasks for array in arrays):
         options = {"rng": rng, "level": level, "resamples": resamples, "confidence": confidence}
         return bootstrap(lambda *resampled: combine(*map(mean, resampled)), *arrays, **options)
-    shares = rng.multinomial(tasks, counts / tasks, size=resamples) / tasks
+    stacked = np.concatenate(arrays)
+    covariance = np.cov(stacked, ddof=0).reshape(len(stacked), len(stacked)) / tasks
+    drawn = rng.multivariate_normal(stacked.mean(axis=1), covariance, size=resamples)  # (resamples, runs)
     ends = np.cumsum([len(array) for array in arrays])
     means = []
-    for runs in np.split(shares @ distinct.T, ends[:-1], axis=1):  # (resamples, runs)
+    for runs in np.split(drawn, ends[:-1], axis=1):
         if level == "runs and tasks":
             runs = np.take_along_axis(runs, rng.integers(runs.shape[1], size=runs.shape), axis=1)
         means.append(runs.mean(axis=1))
-    value = combine(*map(mean, arrays))
-    return _percentile_interval(value, combine(*means), confidence)
+    return _percentile_interval(combine(*map(mean, arrays)), combine(*means), confidence)
 
 
 def mean_interval(scores: np.ndarray, rng: np.random.Generator, **options: object) -> Interval:

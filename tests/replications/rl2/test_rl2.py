@@ -212,6 +212,18 @@ def test_a_transferred_policy_plays_as_its_owner():
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("algorithm", ["ppo", "trpo"])
+def test_training_runs_on_a_gpu(algorithm):
+    config = RL2.Config(**SMALL | {"algorithm": algorithm})
+    agent = RL2(TabularMDPs(4, 2, 3), config, np.random.SeedSequence(0), device="cuda")
+    metrics = [agent.train() for _ in range(2)]
+    assert all(np.isfinite(list(row.values())).all() for row in metrics)
+    assert {p.device.type for p in agent.policy.parameters()} == {"cuda"}
+    tasks = agent.family.test_tasks(3, np.random.default_rng(0))
+    assert agent.adapt(tasks, 5, np.random.default_rng(1)).shape == (3, 5)
+
+
 def test_imitation_learns_to_agree_with_its_teacher():
     family = BernoulliBandits(3, 10)
     config = Imitation.Config(

@@ -71,7 +71,7 @@ def test_two_level_bootstrap_sees_spread_of_seeds_that_task_bootstrap_misses():
 
 
 @pytest.mark.parametrize(("runs", "level"), [(1, "tasks"), (3, "tasks"), (3, "runs and tasks"), (3, "runs")])
-def test_drawing_counts_of_scores_is_drawing_tasks(runs, level):
+def test_means_over_many_tasks_are_drawn_from_their_normal_limit(runs, level):
     rng = np.random.default_rng(0)
     skill = rng.random(5000)
     x, y = (rng.binomial(1, skill, size=(runs, 5000)) + shift for shift in (0.5, 1.0))

@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from shared.analysis.budget import is_reduced
-from shared.analysis.evidence import load_evidence
+from shared.analysis.evidence import Evidence, load_evidence
 from shared.study.loading import load_object
 
 if TYPE_CHECKING:
@@ -102,18 +103,18 @@ def evaluate_claims(replication: "Replication", scale: str, root: Path) -> pd.Da
     less than the published budget, a failure proves nothing, nor does anything about a claim that
     `needs_full_budget`: their verdict is `reduced budget`.
     """
+    asked = dict.fromkeys(name for claim in replication.claims.values() for name in claim.experiments)
+    everything = load_evidence(replication, SimpleNamespace(experiments=list(asked), methods=[]), scale, root)
     rows = [
-        _row(replication.paper, name, claim, *_evaluated(replication, claim, scale, root))
+        _row(replication.paper, name, claim, *_evaluated(claim, everything.narrowed(claim), root))
         for name, claim in replication.claims.items()
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _evaluated(
-    replication: "Replication", claim: "Claim", scale: str, root: Path
-) -> tuple[ClaimResult | None, str, bool]:
+def _evaluated(claim: "Claim", evidence: Evidence, root: Path) -> tuple[ClaimResult | None, str, bool]:
     """Return what the test measured, the scales it saw, and whether any run was trained for less than published."""
-    evidence = load_evidence(replication, claim, scale, root)
+    replication = evidence.replication
     result = load_object(replication.qualified(claim.test), root)(evidence)
     reduced = any(
         is_reduced(replication, experiment, method, str(rows["scale"].iloc[0]))

@@ -1,6 +1,6 @@
 """What a figure, a table or a claim is given: the tidy results it asks for, and the published numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -72,6 +72,14 @@ class Evidence:
     replication: "Replication"
     spec: "Drawing | Claim"
 
+    def narrowed(self, spec: "Drawing | Claim") -> "Evidence":
+        """Return what `load_evidence` gives for `spec`, if it asks for nothing beyond this evidence's own spec."""
+        methods = _asked_methods(self.replication, spec)
+        tables = ("runs", "metrics", "reference_runs", "reference_metrics")
+        return replace(
+            self, spec=spec, **{name: _select(getattr(self, name), spec.experiments, methods) for name in tables}
+        )
+
     def best_runs(self) -> pd.DataFrame:
         """This machine's rows per (experiment, method), else the largest reference scale's; with `origin`."""
         return _best(self.runs, self.reference_runs)
@@ -101,7 +109,10 @@ class Evidence:
 
         `origin` chooses `this machine` or `reference`; by default the best there is, as in `best_runs`.
         """
-        return score_matrix(final_rows(self.cell(experiment, method, origin)), column, episode)
+        key = (experiment, method, column, episode, origin)
+        if key not in self._scores:
+            self._scores[key] = score_matrix(final_rows(self.cell(experiment, method, origin)), column, episode)
+        return self._scores[key]
 
     def mean(self, experiment: str, method: str, **choice: object) -> Interval | None:
         """Mean final score with its interval (see `statistics.natural_level`); None where there is no run."""
@@ -171,6 +182,10 @@ class Evidence:
         return self._pick(self._metrics_cells, experiment, method, origin)
 
     @cached_property
+    def _scores(self) -> dict[tuple, np.ndarray]:
+        return {}
+
+    @cached_property
     def _published_settings(self) -> dict[tuple[str, str], pd.DataFrame]:
         return dict(iter(own_rows(self.published, self.paper).groupby(["environment", "setting"], sort=False)))
 
@@ -198,9 +213,7 @@ def load_evidence(replication: "Replication", spec: "Drawing | Claim", scale: st
     Besides the methods that it names, those that an experiment's scores are normalised by are loaded. Runs
     that are not there are absent from the tables. Raises `StudyError` for malformed published numbers.
     """
-    experiments = [replication.experiments[name] for name in spec.experiments]
-    asked = [[*spec.methods, *one.yardsticks] if spec.methods else one.methods for one in experiments]
-    methods = list(dict.fromkeys(chain.from_iterable(asked)))
+    methods = _asked_methods(replication, spec)
     reference_runs, reference_metrics = (
         _select(table, spec.experiments, methods) for table in load_reference(replication.paper, root)
     )
@@ -225,6 +238,12 @@ def load_evidence(replication: "Replication", spec: "Drawing | Claim", scale: st
         replication=replication,
         spec=spec,
     )
+
+
+def _asked_methods(replication: "Replication", spec: "Drawing | Claim") -> list[str]:
+    experiments = [replication.experiments[name] for name in spec.experiments]
+    asked = [[*spec.methods, *one.yardsticks] if spec.methods else one.methods for one in experiments]
+    return list(dict.fromkeys(chain.from_iterable(asked)))
 
 
 def training_curve(metrics: pd.DataFrame, metric: str) -> Curve | None:

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from shared.analysis import evidence as ev
@@ -31,6 +32,22 @@ def test_only_what_the_spec_asks_for_is_loaded_and_what_normalises_it(study):
     assert set(evidence.runs["experiment"]) == {"long"}
     assert set(evidence.runs["method"]) == {"ours"}
     assert evidence.methods("long") == ["ours"]
+
+
+def test_narrowed_evidence_is_what_would_have_been_loaded(study):
+    for experiment in ("short", "long"):
+        for method in ("random", "oracle", "ours", "twin"):
+            study.run(experiment, method, [1, 2, 3, 4])
+    study.ship("hour")
+    study.run("short", "ours", [5, 6, 7, 8])
+    spec = study.drawing(["short"], ["ours"])
+    narrowed = load(study, ["short", "long"]).narrowed(spec)
+    loaded = load_evidence(study.replication, spec, "hour", study.root)
+    assert narrowed.spec is spec
+    for table in ("runs", "metrics", "reference_runs", "reference_metrics"):
+        left, right = (getattr(one, table).reset_index(drop=True) for one in (narrowed, loaded))
+        pd.testing.assert_frame_equal(left, right)
+    assert narrowed.scores("short", "ours").tolist() == [[5, 6, 7, 8]]
 
 
 def test_graph_is_told_of_the_runs_that_normalise(study):

@@ -172,8 +172,8 @@ MISTAKES = {
     "missing family argument": ("tasks.Coins, tosses: 10", "tasks.Coins", "coins.family", "a value for 'tosses'"),
     "unknown hyper-parameter": ("batch_tasks: {", "batch_task: {", "habit.hyperparameters.batch_task", "'batch_tasks'"),
     "budget without steps": (
-        'learner: habit.Habit\n    hyperparameters:\n      batch_tasks: {value: 10,',
-        'learner: habit.Habit\n    iterations: 3\n    hyperparameters:\n      batch_tasks: {value: budget,',
+        "learner: habit.Habit\n    hyperparameters:\n      batch_tasks: {value: 10,",
+        "learner: habit.Habit\n    iterations: 3\n    hyperparameters:\n      batch_tasks: {value: budget,",
         "methods.habit.hyperparameters.batch_tasks",
         "'budget' stands for env_steps, and 'habit' has none",
     ),

@@ -12,8 +12,9 @@ import pandas as pd
 from shared.analysis import statistics
 from shared.analysis.published import load_published
 from shared.analysis.scores import Episode, curve_matrix, final_rows, score_matrix
+from shared.analysis.speeds import Speeds, reference_training_speeds, training_speeds
 from shared.analysis.statistics import Interval
-from shared.study.results import load_reference, load_runs, reference_training_speeds, training_speeds
+from shared.study.results import load_reference, load_runs
 from shared.study.schema import SCALES
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Evidence:
     metrics: pd.DataFrame
     reference_runs: pd.DataFrame
     reference_metrics: pd.DataFrame
-    speeds: dict[str, dict[tuple[str, str], float]]
+    speeds: dict[str, Speeds]
     published: pd.DataFrame
     replication: "Replication"
     spec: "Drawing | Claim"

@@ -1,6 +1,5 @@
 """Tidy results: what an evaluation measured, as Parquet files with the same bytes for the same content."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -123,31 +122,6 @@ def load_reference(paper: str, root: Path) -> tuple["pd.DataFrame", "pd.DataFram
         shipped = [read_table(folder / name) for folder in folders if (folder / name).is_file()]
         tables.append(_concatenate(schema, shipped).to_pandas())
     return tables[0], tables[1]
-
-
-def training_speeds(replication: "Replication", scale: str, root: Path) -> dict[tuple[str, str], float]:
-    """Return environment steps per second of training by (experiment, method), over this machine's seeds at `scale`."""
-    files = [root / paths.run_folder(run) / paths.TRAINING for run in replication.runs(scale) if run.env_steps]
-    return _speeds(read_json(file) for file in files if file.is_file())
-
-
-def reference_training_speeds(paper: str, root: Path) -> dict[str, dict[tuple[str, str], float]]:
-    """Return, by scale, the speeds as in `training_speeds` of the shipped reference runs."""
-    speeds = {}
-    for file in sorted(root.glob(str(paths.reference_folder("*", paper) / paths.PROVENANCE))):
-        content = read_json(file)
-        trainings = (run["training"] for run in content["runs"] if run["run"]["env_steps"])
-        speeds[content["scale"]] = _speeds(trainings)
-    return speeds
-
-
-def _speeds(trainings: Iterable[dict]) -> dict[tuple[str, str], float]:
-    steps, seconds = Counter(), Counter()
-    for training in trainings:
-        cell = training["run"]["experiment"], training["run"]["method"]
-        steps[cell] += training["env_steps"]
-        seconds[cell] += training["wall_seconds"]
-    return {cell: steps[cell] / seconds[cell] for cell in steps if seconds[cell] > 0}
 
 
 def write_reference(replication: "Replication", scale: str, root: Path) -> tuple[list[str], list[str]]:

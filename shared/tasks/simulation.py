@@ -1,0 +1,115 @@
+"""Many simulations of one MuJoCo model, stepped together: the one file that knows `mujoco.batch`.
+
+`mujoco.batch.Batch` keeps every simulation as a row of state and steps them on a pool of threads, bit for bit like a
+loop over `mj_step`, whatever their number and that of the threads. Here it gets a frame skip, masks, reports of broken
+simulations, and per-simulation model parameters that are multiples of the model's own.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+# Broken simulations are reported by `step`: MuJoCo need not write of them to the console and to a file beside it.
+_log = mujoco.MjLogConfig.get()
+_log.logto_console = _log.logto_file = False
+mujoco.MjLogConfig.set(_log)
+
+_BROKEN = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
+
+
+class Simulations:
+    """`count` simulations of `model`, each control applied for `frame_skip` steps.
+
+    `qpos` `(count, nq)` and `qvel` `(count, nv)` are live views of the state: a write is the simulation's state at its
+    next step. `fields` are names of derived quantities (`xpos`, `cfrc_ext`, …) that `field` then gives as live views.
+    As after `mj_step`, these describe the state before the last step of the simulator, except after `put`, which
+    computes them anew. `parameters` are names of model arrays that `scale` can change for each simulation.
+
+    Contact forces (`cfrc_ext`) are computed by MuJoCo only for models with a sensor of force: `with_contact_forces`
+    makes one of any specification.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        count: int,
+        frame_skip: int,
+        fields: Iterable[str] = (),
+        parameters: Iterable[str] = (),
+        threads: int = 1,
+    ):
+        self.model, self.count, self.frame_skip = model, count, frame_skip
+        self._batch = Batch(model, count, threads)
+        self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
+        self._controls = self._batch.bind("ctrl")
+        self._fields = {name: self._batch.bind(name) for name in fields}
+        self._parameters = {name: self._batch.expand(name) for name in parameters}
+        self._own = {name: array[0].copy() for name, array in self._parameters.items()}
+        self._batch.forward()
+
+    def field(self, name: str) -> np.ndarray:
+        """Return the live view `(count, …)` of a derived quantity named at construction."""
+        return self._fields[name]
+
+    def put(self, mask: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> None:
+        """Start the simulations in `mask` `(count,)` anew at `qpos` `(chosen, nq)` and `qvel` `(chosen, nv)`."""
+        ids = np.flatnonzero(mask)
+        if not len(ids):
+            return
+        self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
+        self.qpos[ids], self.qvel[ids] = qpos, qvel
+        self._batch.forward(ids)
+
+    def step(self, controls: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+        """Apply `controls` `(count, nu)` for `frame_skip` steps; return which simulations broke, `(count,)`.
+
+        Those outside `mask` `(count,)` stand still. A simulation breaks where MuJoCo raises an error in it or meets
+        numbers that are not finite or huge; its state is then finite but means nothing until `put`. The others are not
+        touched by it.
+        """
+        self._controls[:] = controls
+        ids = None if mask is None or mask.all() else np.flatnonzero(mask)
+        failed = np.zeros(self.count, dtype=bool)
+        if ids is not None and not len(ids):
+            return failed
+        before = self._alarms()
+        try:
+            self._batch.step(ids, nstep=self.frame_skip)
+        except SimulationError as error:
+            failed[error.ids] = True
+        return failed | (self._alarms() != before)
+
+    def _alarms(self) -> np.ndarray:
+        return self._batch.warning[:, _BROKEN, 1].sum(axis=1)
+
+    def scale(self, multipliers: Mapping[str, np.ndarray]) -> None:
+        """Set model arrays to the model's own times `multipliers` `(count, …)`, by name, one product per number.
+
+        What MuJoCo derives from them follows. Simulations are not reset.
+        """
+        for name, factors in multipliers.items():
+            self._parameters[name][:] = self._own[name] * factors
+        self._batch.set_const()
+
+    def parameters(self, name: str) -> np.ndarray:
+        """Return the model array `name` of every simulation, `(count, …)`."""
+        return self._parameters[name]
+
+    def data(self, index: int) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        """Return one simulation as a model and data of its own, with all derived quantities, to render or inspect."""
+        model, data = self._batch.get_model(index), self._batch.get_data(index)
+        mujoco.mj_forward(model, data)
+        return model, data
+
+
+def with_contact_forces(spec: mujoco.MjSpec) -> mujoco.MjSpec:
+    """Add a sensor of force to the first moving body, so that every step computes all contact forces; return `spec`.
+
+    Sensors do not act on the physics.
+    """
+    body = spec.bodies[1]
+    site = body.add_site(name="contact_forces")
+    spec.add_sensor(type=mujoco.mjtSensor.mjSENS_FORCE, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=site.name)
+    return spec

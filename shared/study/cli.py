@@ -66,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
     checking.add_argument("paper", nargs="?")
     _training_options(_job_command(commands, "train", train, "train a run, or continue its training"))
     _job_command(commands, "evaluate", evaluate, "test a run on its experiment's test tasks")
+    showing = _command(
+        commands, "show", show_tasks, "draw the tasks of families, or the ways of a run in its test tasks"
+    )
+    showing.add_argument("name", nargs="?", help="a family, paper/experiment or paper/experiment/method; default: all")
+    showing.add_argument("--seed", type=int, default=0)
+    showing.add_argument("--tasks", type=int, default=9, help="test tasks whose ways are drawn (default 9)")
     for kind, function in (("figure", draw_figure), ("table", draw_table)):
         drawing = _command(commands, kind, function, f"draw one {kind} of a paper")
         drawing.add_argument("paper")
@@ -145,6 +151,23 @@ def evaluate(arguments: Arguments) -> None:
 
     with watching(run, arguments.root) as observer:
         runner.evaluate(run, arguments.root, observer, threads=arguments.threads, device=arguments.device)
+
+
+def show_tasks(arguments: Arguments) -> None:
+    """`replicate show [family | paper/experiment | paper/experiment/method]`."""
+    if arguments.tasks < 1:
+        raise StudyError(f"--tasks must be at least 1, got {arguments.tasks}")
+    run = _named_run(arguments.name, arguments) if (arguments.name or "").count("/") == 2 else None
+    from shared.study import showing
+
+    if run:
+        files = showing.show_run(run, arguments.root, arguments.tasks)
+    elif arguments.name:
+        files = showing.show_family(arguments.name, arguments.root)
+    else:
+        files = showing.show_families(arguments.root)
+    for file in files:
+        print(file.relative_to(arguments.root))
 
 
 def draw_figure(arguments: Arguments) -> None:
@@ -229,11 +252,15 @@ def _training_options(command: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: Arguments) -> "ResolvedRun":
-    parts = arguments.run.split("/")
-    if len(parts) != 3:
-        raise StudyError(f"a run is named paper/experiment/method, got '{arguments.run}'")
     if arguments.threads < 1:
         raise StudyError(f"--threads must be at least 1, got {arguments.threads}")
+    return _named_run(arguments.run, arguments)
+
+
+def _named_run(name: str, arguments: Arguments) -> "ResolvedRun":
+    parts = name.split("/")
+    if len(parts) != 3:
+        raise StudyError(f"a run is named paper/experiment/method, got '{name}'")
     paper, experiment, method = parts
     replication = find_replication(load_replications(arguments.root), paper)
     return replication.run(experiment, method, arguments.seed, arguments.scale)

@@ -70,8 +70,17 @@ class Graph:
         return targets
 
     def everything(self) -> list[str]:
-        """Return the files of every paper at this scale."""
-        return self._files(self.replications, self.scale)
+        """Return the files of every paper at this scale, and the picture of the shared task families."""
+        return [*self._files(self.replications, self.scale), *self.families()]
+
+    def families(self) -> list[str]:
+        """Return the picture of the tasks of all shared families; it is the same at every scale."""
+        return [f"figures/families/families.{suffix}" for suffix in FIGURE_SUFFIXES]
+
+    def families_code(self) -> str:
+        """Return the digest of the code of all shared families and of what draws them."""
+        modules = sorted(f"shared.tasks.{file.stem}" for file in (self.root / "shared/tasks").glob("[a-z]*.py"))
+        return self._digest("shared.study.showing", *modules)
 
     def reference(self) -> list[str]:
         """Return the figures, tables, comparison and claims of every paper that ships reference results."""
@@ -90,7 +99,7 @@ class Graph:
         with _one_sentence():
             if target in drawings:
                 raise StudyError(f"{target} has neither runs at scale '{self.scale}' nor reference results")
-            raise StudyError(unknown("target", target, ["all", "reference", *self.targets()]))
+            raise StudyError(unknown("target", target, ["all", "reference", "families", *self.targets()]))
 
     def training_inputs(self, wildcards: Any) -> list[str]:
         """Return the models that this run's training begins from."""

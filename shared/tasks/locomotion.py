@@ -10,6 +10,7 @@ forces) are one simulator step old when they are observed.
 """
 
 import math
+from abc import abstractmethod
 
 import mujoco
 import numpy as np
@@ -50,6 +51,7 @@ class HalfCheetah(TaskSets, MujocoFamily):
     file = "half_cheetah.xml"
     frame_skip = 5
     fields = ("xpos",)
+    position_labels = ("x (m)", "height above the start (m)")
     control_cost = 0.05
 
     def start(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -76,6 +78,7 @@ class HalfCheetahDirection(HalfCheetah):
     """
 
     task_dim = 1
+    task_labels = (("direction", 1),)
     train_set = test_set = np.array([[1.0], [-1.0]])
 
     def reward_velocity(self, velocities: Array, directions: Array) -> Array:
@@ -96,6 +99,7 @@ class HalfCheetahVelocity(HalfCheetah):
     """
 
     task_dim = 1
+    task_labels = (("wanted velocity (m/s)", 1),)
 
     def __init__(self, fastest: float = 3.0, threads: int = 1):
         drawn = np.random.RandomState(1337).uniform(0.0, fastest, (130, 1))
@@ -145,6 +149,7 @@ class AntDirection(Ant):
     """
 
     task_dim = 1
+    task_labels = (("heading (rad)", 1),)
     control_cost = 0.5
     train_set = test_set = np.array([[0.0], [math.pi]])
 
@@ -177,6 +182,7 @@ class AntGoal(Ant):
     """
 
     task_dim = 2
+    task_labels = (("goal x (m)", 1), ("goal y (m)", 1))
     control_cost = 0.1
     radius = 3.0
 
@@ -213,6 +219,7 @@ class HumanoidDirection(TaskSets, MujocoFamily):
     """
 
     task_dim = 1
+    task_labels = (("heading (rad)", 1),)
     file = "humanoid.xml"
     frame_skip = 5
     fields = ("xipos", "cinert", "cvel", "qfrc_actuator", "cfrc_ext")
@@ -270,10 +277,12 @@ class RandomDynamics(TaskSets, MujocoFamily):
 
     frame_skip = 4
     parameters = tuple(PARAMETERS)
+    position_labels = ("x (m)", "height (m)")
 
     def __init__(self, threads: int = 1):
         self._shapes = {name: getattr(self.model, name).shape for name in PARAMETERS}
         self.task_dim = sum(math.prod(shape) for shape in self._shapes.values())
+        self.task_labels = tuple((name, math.prod(shape)) for name, shape in self._shapes.items())
         drawn = self.draw(50, np.random.default_rng(1337))
         self.train_set, self.test_set = drawn[:40], drawn[40:]
         super().__init__(threads)
@@ -308,6 +317,10 @@ class RandomDynamics(TaskSets, MujocoFamily):
     def judge(self, simulations: Simulations, moved: Array, controls: Array, tasks: Array) -> Array:
         """Reward the forward velocity and being alive; charge controls."""
         return moved / self.dt + 1.0 - 0.001 * squared_norms(controls)
+
+    @abstractmethod
+    def ended(self, simulations: Simulations) -> Array:
+        """Return which bodies have fallen."""
 
     def check_tasks(self, tasks: Array) -> None:
         """Raise `ValueError` where a multiplier is not positive and finite."""

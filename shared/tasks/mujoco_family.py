@@ -34,6 +34,7 @@ class MujocoFamily(TaskFamily):
     horizon = 200
     fields: Sequence[str] = ()  # derived quantities that observations or rewards read
     parameters: Sequence[str] = ()  # model arrays that differ between tasks
+    position_labels = ("x (m)", "y (m)")
 
     def __init__(self, threads: int = 1):
         self.threads = threads
@@ -97,6 +98,10 @@ class MujocoFamily(TaskFamily):
     def check_tasks(self, tasks: Array) -> None:
         """Raise `ValueError` where `tasks` `(N, task_dim)` are not tasks of this family."""
 
+    def position(self, simulations: Simulations) -> Array:
+        """Return where the bodies are, to draw their ways: by default on the ground, `(N, 2)`."""
+        return simulations.qpos[:, :2].copy()
+
     def make(self, num_envs: int) -> "VectorMujoco":
         """Return a stepper for `num_envs` tasks."""
         return VectorMujoco(num_envs, self)
@@ -156,3 +161,7 @@ class VectorMujoco(BoxTasks):
         truncated = self._broken | (self._clock >= self.family.horizon)
         observations = self.family.observe(self.simulations)
         return observations, rewards, self._terminated.copy(), truncated, {"broken": self._broken.copy()}
+
+    def positions(self) -> Array:
+        """Return where the bodies are, `(num_envs, 2)`, in the units of the family's `position_labels`."""
+        return self.family.position(self.simulations)

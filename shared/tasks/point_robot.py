@@ -25,6 +25,8 @@ class PointRobot(TaskSets, TaskFamily):
 
     horizon = 20
     task_dim = 2
+    task_labels = (("goal x", 1), ("goal y", 1))
+    position_labels = ("x", "y")
     radius: float | None = None  # within which the sparse reward is paid; None: there is no sparse reward
 
     def __init__(self):
@@ -111,3 +113,7 @@ class VectorPoints(BoxTasks):
             info["sparse_reward"] = np.where(going & (rewards >= -self.family.radius), 1.0 + rewards, 0.0)
         truncated = self._clock >= self.family.horizon
         return self._positions.copy(), rewards, self._terminated.copy(), truncated, info
+
+    def positions(self) -> np.ndarray:
+        """Return where the points are, `(num_envs, 2)`."""
+        return self._positions.copy()

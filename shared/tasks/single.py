@@ -7,11 +7,6 @@ import numpy as np
 
 from shared.tasks.family import TaskFamily
 
-GL_NEEDED = (
-    "rendering needs an OpenGL backend: without a screen, install EGL (Debian: libegl1) and set MUJOCO_GL=egl, "
-    "or OSMesa (libosmesa6) and MUJOCO_GL=osmesa, before Python starts"
-)
-
 
 class SingleTask(gym.Env):
     """A family's task as an environment of its own.
@@ -41,7 +36,7 @@ class SingleTask(gym.Env):
         if hasattr(self._envs, "simulations"):
             self.metadata = self.metadata | {"render_fps": round(1 / family.dt)}
         self._task = None if task is None else np.asarray(task, dtype=np.float64)
-        self._renderer = None
+        self._camera = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
         """Start an episode; return the observation and an info with the task `(task_dim,)`."""
@@ -63,21 +58,15 @@ class SingleTask(gym.Env):
         """Return a picture `(240, 320, 3)` of the body, seen by a camera that follows it."""
         if self.render_mode is None:
             return None
-        import mujoco
+        from shared.tasks.camera import Camera  # not above: families without a body need no simulator
 
         model, data = self._envs.simulations.data(0)
-        if self._renderer is None:
-            try:
-                self._renderer = mujoco.Renderer(model)
-            except Exception as error:  # every backend fails with an error of its own kind
-                raise RuntimeError(f"{GL_NEEDED} ({error})") from error
-        camera = mujoco.MjvCamera()
-        camera.type, camera.trackbodyid, camera.distance = mujoco.mjtCamera.mjCAMERA_TRACKING, 1, 4.0
-        self._renderer.update_scene(data, camera)
-        return self._renderer.render()
+        if self._camera is None:
+            self._camera = Camera(model)
+        return self._camera.picture(data)
 
     def close(self) -> None:
-        """Free the renderer."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        """Free the camera."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None

@@ -4,11 +4,33 @@
 
 
 localrules:
+    families,
     figure,
     table,
     claims,
     comparison,
     runtimes,
+
+
+rule families:
+    output:
+        svg=report(
+            "figures/families/families.svg",
+            caption="../report/families.rst",
+            category="Task families",
+            labels={"name": "families"},
+        ),
+        png="figures/families/families.png",
+    log:
+        "logs/families.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=GRAPH.families_code(),
+    message:
+        "draw the tasks of every shared family"
+    shell:
+        "python -m shared.study.cli show 2>&1 | tee -i {log}"
 
 
 rule figure:

@@ -8,8 +8,9 @@ from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
 from replications.rl2.tasks import BernoulliBandits, TabularMDPs
 from shared.tasks import locomotion
+from shared.tasks.camera import GL_NEEDED
 from shared.tasks.point_robot import PointRobot, SparsePointRobot
-from shared.tasks.single import GL_NEEDED, SingleTask
+from shared.tasks.single import SingleTask
 
 FAMILIES = {
     "cheetah direction": locomotion.HalfCheetahDirection,

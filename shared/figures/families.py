@@ -33,10 +33,10 @@ def shared_families() -> dict[str, type[TaskFamily]]:
 
 @theme.theme()
 def draw_families(families: Iterable[TaskFamily]) -> Figure:
-    """Draw the tasks of each family, a panel each: places as points, everything else as histograms.
+    """Draw the tasks of each family, a panel each: places as points, everything else as values on a line or outlines.
 
-    What the entries of a task vector are is said by the family's `task_labels`: pairs of a label and a number of
-    entries, which are pooled.
+    What the entries of a task vector are is said by the family's `task_labels`, pairs of a label and a number of
+    entries, which are pooled; and by its `task_kind`: `place`, `multipliers` (on a logarithmic scale) or `values`.
     """
     families = list(families)
     figure, axes = theme.panels(len(families))
@@ -45,11 +45,18 @@ def draw_families(families: Iterable[TaskFamily]) -> Figure:
         axis.set_title(type(family).__name__)
         tasks = {split: _tasks(family, *names) for split, names in SPLITS.items()}
         labels = getattr(family, "task_labels", (("entries of the task vector", family.task_dim),))
-        draw = _draw_places if [width for _, width in labels] == [1, 1] else _draw_histograms
-        draw(axis, tasks, labels, looks)
+        if task_kind(family) == "place":
+            _draw_places(axis, tasks, labels, looks)
+        else:
+            _draw_values(axis, tasks, labels, looks, logarithmic=task_kind(family) == "multipliers")
     samples = {split: Line2D([], [], color=look.colour, marker=look.marker, ls="") for split, look in looks.items()}
     theme.legend(figure, samples)
     return figure
+
+
+def task_kind(family: TaskFamily) -> str:
+    """Return what the task vectors of a family are: `place`, `multipliers` or `values`."""
+    return getattr(family, "task_kind", "values")
 
 
 def _tasks(family: TaskFamily, fixed: str, draw: str) -> np.ndarray:
@@ -66,26 +73,27 @@ def _draw_places(axis: Axes, tasks: dict[str, np.ndarray], labels: tuple, looks:
     axis.set(xlabel=x_label, ylabel=y_label, aspect="equal")
 
 
-def _draw_histograms(axis: Axes, tasks: dict[str, np.ndarray], labels: tuple, looks: dict[str, theme.Style]) -> None:
-    """Draw the values of each split, or their outline; several labels are multipliers, one above the other."""
-    lone = len(labels) == 1
+def _draw_values(
+    axis: Axes, tasks: dict[str, np.ndarray], labels: tuple, looks: dict[str, theme.Style], logarithmic: bool
+) -> None:
+    """Draw the values of each split, or their outline where they are many; labels one above the other."""
     low, high = min(part.min() for part in tasks.values()), max(part.max() for part in tasks.values())
-    edges = np.linspace(low, high, 21) if lone else np.geomspace(low, high, 21)
+    edges = np.geomspace(low, high, 21) if logarithmic else np.linspace(low, high, 21)
     ends = np.cumsum([width for _, width in labels])
-    for split, part in tasks.items():
+    for shift, (split, part) in enumerate(tasks.items()):
         look = looks[split]
-        values = np.unique(part)
-        if len(values) <= FEW:
-            axis.plot(
-                values, np.full(len(values), 0.3 + 0.3 * list(tasks).index(split)), look.marker, color=look.colour
-            )
-            continue
         for row, pooled in enumerate(np.split(part, ends[:-1], axis=1)):
-            heights, _ = np.histogram(pooled, bins=edges)
-            axis.stairs(0.8 * heights / heights.max() + row, edges, baseline=row, color=look.colour, lw=1.2)
-    if not lone:
+            values = np.unique(pooled)
+            if len(values) <= FEW:
+                height = row + 0.3 + 0.3 * shift
+                axis.plot(values, np.full(len(values), height), look.marker, color=look.colour, ms=4, alpha=0.7)
+            else:
+                heights, _ = np.histogram(pooled, bins=edges)
+                axis.stairs(0.8 * heights / heights.max() + row, edges, baseline=row, color=look.colour, lw=1.2)
+    if logarithmic:
         axis.set_xscale("log", base=2)
-    axis.set(xlabel=labels[0][0] if lone else "multiplier", ylim=(-0.05, len(labels)))
+    lone = len(labels) == 1
+    axis.set(xlabel=labels[0][0] if lone else ("multiplier" if logarithmic else "value"), ylim=(-0.05, len(labels)))
     axis.set_yticks([] if lone else np.arange(len(labels)) + 0.4, [] if lone else [label for label, _ in labels])
 
 
@@ -98,7 +106,7 @@ def draw_ways(family: TaskFamily, recording: Recording, title: str, tasks: int =
     tasks = min(tasks, len(recording.tasks))
     figure, axes = theme.panels(tasks)
     colour = theme.colours()[0]
-    is_place = [width for _, width in getattr(family, "task_labels", ())] == [1, 1]
+    is_place = task_kind(family) == "place"
     for index, axis in enumerate(axes):
         paths = recording.paths(index)
         for number, path in enumerate(paths, 1):
@@ -108,7 +116,9 @@ def draw_ways(family: TaskFamily, recording: Recording, title: str, tasks: int =
             axis.plot(*recording.tasks[index], color=theme.colours()[1], marker="X", ms=7)
         x_label, y_label = family.position_labels
         axis.set(xlabel=x_label, ylabel=y_label, aspect="equal" if is_place else "auto")
-        if recording.tasks.shape[1] == 1:
+        if len(recording.tasks[index]) == 1:
             axis.set_title(f"{family.task_labels[0][0]} = {recording.tasks[index, 0]:.2f}")
+        else:
+            axis.set_title(f"test task {index}")
     theme.label_line(figure, [title, "the later an episode, the darker its way"])
     return figure

@@ -62,12 +62,14 @@ def show_run(run: ResolvedRun, root: Path, tasks: int) -> list[Path]:
             command = f"replicate train {run.name} --seed {run.seed} --scale {run.scale}"
             raise StudyError(f"{run.title} is not trained yet: {command}")
         learner.load_state_dict(read_state(folder / paths.MODEL))
-    chosen = family.test_tasks(min(tasks, run.tasks), task_generator(run.paper, run.experiment))
-    recordings.clear()
+    chosen = family.test_tasks(run.tasks, task_generator(run.paper, run.experiment))[:tasks]
+    before = len(recordings)
     learner.adapt(
         chosen, run.protocol.episodes, generator(run.paper, run.experiment, run.method, run.seed, "evaluation")
     )
-    recording = next(notes for notes in recordings if notes.tasks is not None)
+    recording = next((notes for notes in recordings[before:] if len(notes.positions) > 1), None)
+    if recording is None:
+        raise StudyError(f"{run.title}: adapt() set no tasks and took no steps, so there are no ways to draw")
     stem = root / paths.figures_folder(run.scale, run.paper) / f"ways-{run.experiment}-{run.method}-seed{run.seed}"
     files = save_figure(draw_ways(family, recording, run.title), stem)
     return files + (_film(family, recording, stem.with_suffix(".gif")) if recording.states else [])
@@ -95,5 +97,5 @@ def _film(family: TaskFamily, recording: Recording, file: Path) -> list[Path]:
         simulations.put(np.array([True]), state[None, :nq], state[None, nq:])
         pictures.append(camera.picture(simulations.data(0)[1]))
     camera.close()
-    imageio.mimsave(file, pictures, fps=1 / (every * family.dt), loop=0)
+    imageio.mimsave(file, pictures, duration=1000 * every * family.dt, loop=0)
     return [file]

@@ -1,5 +1,8 @@
 """Pictures of bodies, where there is an OpenGL backend."""
 
+import os
+import sys
+
 import mujoco
 import numpy as np
 
@@ -13,6 +16,8 @@ class Camera:
     """A camera that follows the first body of a model; raises `RuntimeError` where there is no OpenGL backend."""
 
     def __init__(self, model: mujoco.MjModel, distance: float = 4.0):
+        if _without_screen():
+            raise RuntimeError(GL_NEEDED)  # MuJoCo itself may abort the process
         try:
             self._renderer = mujoco.Renderer(model)
         except Exception as error:  # every backend fails with an error of its own kind
@@ -29,3 +34,10 @@ class Camera:
     def close(self) -> None:
         """Free the renderer."""
         self._renderer.close()
+
+
+def _without_screen() -> bool:
+    """Tell whether MuJoCo would look for a screen that is not there."""
+    offscreen = os.environ.get("MUJOCO_GL", "").strip().lower() in ("egl", "osmesa")
+    screen = any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return sys.platform == "linux" and not offscreen and not screen

@@ -26,6 +26,7 @@ class PointRobot(TaskSets, TaskFamily):
     horizon = 20
     task_dim = 2
     task_labels = (("goal x", 1), ("goal y", 1))
+    task_kind = "place"
     position_labels = ("x", "y")
     radius: float | None = None  # within which the sparse reward is paid; None: there is no sparse reward
 

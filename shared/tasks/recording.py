@@ -9,14 +9,14 @@ from shared.tasks.family import TaskFamily, VectorTasks
 
 @dataclass
 class Recording:
-    """The way of the simulations of one stepper.
+    """The way of the simulations of one stepper in one set of tasks.
 
     `positions` holds, for every start and step, the places `(num_envs, 2)`, `episodes` the number of each simulation's
     episode at the time `(num_envs,)`, `tasks` the tasks `(num_envs, task_dim)` in use. Bodies also have `states`:
     positions and velocities of all joints, `(num_envs, nq + nv)`.
     """
 
-    tasks: np.ndarray | None = None
+    tasks: np.ndarray
     positions: list[np.ndarray] = field(default_factory=list)
     episodes: list[np.ndarray] = field(default_factory=list)
     states: list[np.ndarray] = field(default_factory=list)
@@ -29,7 +29,9 @@ class Recording:
 
 
 def record(family: TaskFamily) -> list[Recording]:
-    """Let every stepper that `family` makes from now on note where its simulations are; return the growing notes.
+    """Let every stepper that `family` makes from now on note where its simulations are.
+
+    Returns the growing list of notes, one for every stepper and every setting of its tasks, in order.
 
     Raises `ValueError` for a family whose steppers have no `positions`.
     """
@@ -39,12 +41,17 @@ def record(family: TaskFamily) -> list[Recording]:
     make = family.make
 
     def make_recorded(num_envs: int) -> VectorTasks:
-        envs, notes = make(num_envs), Recording()
+        envs = make(num_envs)
         episodes = np.full(num_envs, -1)
-        recordings.append(notes)
+        current: list[Recording] = []
         step, reset, set_tasks = envs.step, envs.reset, envs.set_tasks
 
+        def begin(tasks: np.ndarray) -> None:
+            current.append(Recording(tasks))
+            recordings.append(current[-1])
+
         def note() -> None:
+            notes = current[-1]
             notes.positions.append(envs.positions())
             notes.episodes.append(episodes.copy())
             if hasattr(envs, "simulations"):
@@ -64,8 +71,9 @@ def record(family: TaskFamily) -> list[Recording]:
 
         def recorded_set_tasks(tasks: np.ndarray) -> None:
             set_tasks(tasks)
-            notes.tasks = np.array(tasks)
+            begin(np.array(tasks))
 
+        begin(np.full((num_envs, family.task_dim), np.nan))  # until tasks are set
         envs.step, envs.reset, envs.set_tasks = recorded_step, recorded_reset, recorded_set_tasks
         return envs
 

@@ -2,7 +2,10 @@
 
 `mujoco.batch.Batch` keeps every simulation as a row of state and steps them on a pool of threads, bit for bit like a
 loop over `mj_step`, whatever their number and that of the threads. Here it gets a frame skip, masks, reports of broken
-simulations, and per-simulation model parameters that are multiples of the model's own.
+simulations, and model parameters that differ between simulations.
+
+Importing this module silences MuJoCo's own log, on the console and in a file, for the whole process: what it would warn
+of, `step` reports.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,21 +14,27 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch, SimulationError
 
-# Broken simulations are reported by `step`: MuJoCo need not write of them to the console and to a file beside it.
 _log = mujoco.MjLogConfig.get()
 _log.logto_console = _log.logto_file = False
 mujoco.MjLogConfig.set(_log)
 
-_BROKEN = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{what}")) for what in ("QPOS", "QVEL", "QACC", "CTRL")]
+_ALARMS = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL", "CONTACTFULL", "CNSTRFULL")
+_BROKEN = [int(getattr(mujoco.mjtWarning, f"mjWARN_{alarm}")) for alarm in _ALARMS]
+_ROTATIONS = {
+    int(mujoco.mjtJoint.mjJNT_FREE): 3,
+    int(mujoco.mjtJoint.mjJNT_BALL): 0,
+}  # joint -> where its rotation begins
 
 
 class Simulations:
     """`count` simulations of `model`, each control applied for `frame_skip` steps.
 
     `qpos` `(count, nq)` and `qvel` `(count, nv)` are live views of the state: a write is the simulation's state at its
-    next step. `fields` are names of derived quantities (`xpos`, `cfrc_ext`, …) that `field` then gives as live views.
-    As after `mj_step`, these describe the state before the last step of the simulator, except after `put`, which
-    computes them anew. `parameters` are names of model arrays that `scale` can change for each simulation.
+    next step. `fields` are names of derived quantities (`xpos`, `cfrc_ext`, …) that `field` then gives as live views,
+    as `mj_step` leaves them: they belong to a moment before the present state. With Euler's integrator that is one
+    simulator step earlier; with Runge-Kutta, kinematics come from its last stage and contact forces from its first.
+    After `put` they are those of the state. `parameters` are names of model arrays that `assign` can set for each
+    simulation.
 
     Contact forces (`cfrc_ext`) are computed by MuJoCo only for models with a sensor of force: `with_contact_forces`
     makes one of any specification.
@@ -46,7 +55,8 @@ class Simulations:
         self._controls = self._batch.bind("ctrl")
         self._fields = {name: self._batch.bind(name) for name in fields}
         self._parameters = {name: self._batch.expand(name) for name in parameters}
-        self._own = {name: array[0].copy() for name, array in self._parameters.items()}
+        joints = zip(model.jnt_type, model.jnt_qposadr, strict=True)
+        self._rotations = [place + _ROTATIONS[kind] for kind, place in joints if kind in _ROTATIONS]
         self._batch.forward()
 
     def field(self, name: str) -> np.ndarray:
@@ -54,20 +64,27 @@ class Simulations:
         return self._fields[name]
 
     def put(self, mask: np.ndarray, qpos: np.ndarray, qvel: np.ndarray) -> None:
-        """Start the simulations in `mask` `(count,)` anew at `qpos` `(chosen, nq)` and `qvel` `(chosen, nv)`."""
+        """Start the simulations in `mask` `(count,)` anew at `qpos` `(chosen, nq)` and `qvel` `(chosen, nv)`.
+
+        Rotations are normalised, as the first step would do anyway.
+        """
         ids = np.flatnonzero(mask)
         if not len(ids):
             return
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
         self.qpos[ids], self.qvel[ids] = qpos, qvel
+        for place in self._rotations:
+            rotations = self.qpos[ids, place : place + 4]
+            lengths = np.linalg.norm(rotations, axis=1, keepdims=True)
+            self.qpos[ids, place : place + 4] = np.where(np.abs(lengths - 1) > 1e-15, rotations / lengths, rotations)
         self._batch.forward(ids)
 
     def step(self, controls: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Apply `controls` `(count, nu)` for `frame_skip` steps; return which simulations broke, `(count,)`.
 
-        Those outside `mask` `(count,)` stand still. A simulation breaks where MuJoCo raises an error in it or meets
-        numbers that are not finite or huge; its state is then finite but means nothing until `put`. The others are not
-        touched by it.
+        Those outside `mask` `(count,)` stand still. A simulation breaks where MuJoCo raises an error in it, meets
+        numbers that are not finite or huge, or runs out of room for contacts; its state is then finite but means
+        nothing until `put`. The others are not touched by it.
         """
         self._controls[:] = controls
         ids = None if mask is None or mask.all() else np.flatnonzero(mask)
@@ -84,14 +101,16 @@ class Simulations:
     def _alarms(self) -> np.ndarray:
         return self._batch.warning[:, _BROKEN, 1].sum(axis=1)
 
-    def scale(self, multipliers: Mapping[str, np.ndarray]) -> None:
-        """Set model arrays to the model's own times `multipliers` `(count, …)`, by name, one product per number.
+    def assign(self, values: Mapping[str, np.ndarray], constants: bool) -> None:
+        """Set model arrays by name to `values` `(count, …)`; simulations are not reset.
 
-        What MuJoCo derives from them follows. Simulations are not reset.
+        With `constants`, what MuJoCo derives from them when it compiles a model (subtree masses, inverse weights) is
+        derived anew; without, it stays that of the model.
         """
-        for name, factors in multipliers.items():
-            self._parameters[name][:] = self._own[name] * factors
-        self._batch.set_const()
+        for name, array in values.items():
+            self._parameters[name][:] = array
+        if constants:
+            self._batch.set_const()
 
     def parameters(self, name: str) -> np.ndarray:
         """Return the model array `name` of every simulation, `(count, …)`."""

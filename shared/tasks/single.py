@@ -35,18 +35,28 @@ class SingleTask(gym.Env):
         self.observation_space, self.action_space = family.observation_space, family.action_space
         if hasattr(self._envs, "simulations"):
             self.metadata = self.metadata | {"render_fps": round(1 / family.dt)}
-        self._task = None if task is None else np.asarray(task, dtype=np.float64)
+        self._task = None
+        if task is not None:
+            self._put(task)
         self._camera = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
         """Start an episode; return the observation and an info with the task `(task_dim,)`."""
         super().reset(seed=seed)
         if options and "task" in options:
-            self._task = np.asarray(options["task"], dtype=np.float64)
-        task = self.family.train_tasks(1, self.np_random)[0] if self._task is None else self._task
-        self._envs.set_tasks(task[None])
+            self._put(options["task"])
+        task = self._task
+        if task is None:
+            (task,) = self.family.train_tasks(1, self.np_random)
+            self._envs.set_tasks(task[None])
         observations, _ = self._envs.reset(seed=int(self.np_random.integers(2**31)))
         return observations[0], {"task": task.copy()}
+
+    def _put(self, task: np.ndarray) -> None:
+        """Stay in `task` from now on; a refused one changes nothing."""
+        task = np.asarray(task, dtype=np.float64)
+        self._envs.set_tasks(task[None])
+        self._task = task
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         """Act once."""

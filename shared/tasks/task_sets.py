@@ -4,14 +4,17 @@ import numpy as np
 
 
 class TaskSets:
-    """Draws tasks from `train_set` and `test_set`, arrays `(tasks, task_dim)`; goes before the family's base class."""
+    """Draws tasks from `train_set` and `test_set`, arrays `(tasks, task_dim)`; goes before the family's base class.
+
+    Methods that keep something for every training task know it by its index in `train_set`.
+    """
 
     train_set: np.ndarray
     test_set: np.ndarray
 
     def train_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `n` training tasks, `(n, task_dim)`: none twice before all have been drawn."""
-        passes = -(-n // len(self.train_set))
+        passes = max(1, -(-n // len(self.train_set)))
         order = np.concatenate([rng.permutation(len(self.train_set)) for _ in range(passes)])
         return self.train_set[order[:n]]
 

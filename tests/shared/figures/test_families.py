@@ -47,7 +47,7 @@ def test_ways_of_an_agent_with_its_goal():
     for _ in range(2):
         envs.reset()
         envs.step(np.ones((3, 2)))
-    axes = draw_ways(family, recordings[0], "a test", tasks=2).axes
+    axes = draw_ways(family, recordings[-1], "a test", tasks=2).axes
     assert len(axes) == 2
     ways = [line for line in axes[0].lines if line.get_marker() == "None"]
     np.testing.assert_allclose([way.get_xydata() for way in ways], [[[0, 0], [0.1, 0.1]]] * 2)

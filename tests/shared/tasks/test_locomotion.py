@@ -33,6 +33,13 @@ BY_NAME = [pytest.param(family, id=family.__name__) for family in FAMILIES]
 _MADE = {}
 
 
+class ConsistentWalker(WalkerDynamics):
+    """What MuJoCo derives from masses and inertias follows them."""
+
+    def __init__(self):
+        super().__init__(constants=True)
+
+
 def made(family):
     """One instance per family: compiling a model takes longer than most tests."""
     if family not in _MADE:
@@ -128,13 +135,14 @@ def changed_model(family, task):
             array[:] = array * task[start : start + array.size].reshape(array.shape)
             start += array.size
         assert start == len(task)
-        mujoco.mj_setConst(model, mujoco.MjData(model))
+        if family.constants:
+            mujoco.mj_setConst(model, mujoco.MjData(model))
     return model
 
 
-@pytest.mark.parametrize("family", BY_NAME)
+@pytest.mark.parametrize("family", [*BY_NAME, pytest.param(ConsistentWalker, id="ConsistentWalker")])
 def test_rewards_ends_and_observations_equal_a_scalar_computation(family):
-    judge, observe = SCALAR[family]
+    judge, observe = SCALAR[WalkerDynamics if family is ConsistentWalker else family]
     family = made(family)
     rng = np.random.default_rng(0)
     tasks = family.train_tasks(3, rng)
@@ -195,6 +203,8 @@ THRESHOLDS = [
     (HopperDynamics, 1, 0.7, "from below"),
     (HopperDynamics, 2, 0.2, "from above"),
     (HopperDynamics, 2, -0.2, "from below"),
+    (HopperDynamics, 3, 100.0, "from above"),
+    (HopperDynamics, 6, -100.0, "from below"),
 ]
 
 
@@ -204,7 +214,9 @@ def test_episodes_end_exactly_at_their_thresholds(family, coordinate, threshold,
     family = made(family)
     simulations = family.simulate(3)
     values = [np.nextafter(threshold, -np.inf), threshold, np.nextafter(threshold, np.inf)]
-    simulations.qpos[:, coordinate] = values
+    simulations.put(np.ones(3, dtype=bool), np.tile(family.model.qpos0, (3, 1)), np.zeros((3, family.model.nv)))
+    part, index = (simulations.qpos, coordinate) if coordinate < family.model.nq else (simulations.qvel, 0)
+    part[:, index] = values
     ended = {"below": [True, False, False], "above": [False, False, True]}
     ended |= {"from below": [True, True, False], "from above": [False, True, True]}
     assert family.ended(simulations).tolist() == ended[side]
@@ -221,7 +233,7 @@ NOISE = {
 def test_starts_scatter_as_they_should(family):
     positions, velocities = NOISE[family]
     family = made(family)
-    qpos, qvel = family.start(4000, np.random.default_rng(0))
+    qpos, qvel = family.start(family.train_tasks(4000, np.random.default_rng(1)), np.random.default_rng(0))
     offsets = qpos - family.model.qpos0
     assert np.abs(offsets).max() <= positions
     assert np.abs(offsets.mean(axis=0)).max() < 5 * positions / math.sqrt(3 * 4000)
@@ -248,10 +260,19 @@ def test_task_sets_are_those_of_the_code():
 
 
 def test_goals_are_uniform_on_the_disc():
+    assert np.array_equal(AntGoal(tasks=100).test_set, made(AntGoal).test_set)
+    assert np.array_equal(AntGoal(tasks=100).train_set, made(AntGoal).train_set[:100])
     goals = AntGoal(tasks=20_000).train_set
     radii = np.linalg.norm(goals, axis=1)
     assert (radii <= 1.5).mean() == pytest.approx(0.25, abs=0.015)  # a quarter of the area
     assert np.abs(goals.mean(axis=0)).max() < 0.05
+
+
+def test_velocities_beyond_those_of_training():
+    medium = HalfCheetahVelocity(train_range=(0.0, 2.5), test_range=(2.5, 3.0))
+    legacy = np.random.RandomState(1337)
+    assert medium.train_set[:, 0].tolist() == legacy.uniform(0, 2.5, 100).tolist()
+    assert medium.test_set[:, 0].tolist() == legacy.uniform(2.5, 3, 30).tolist()
 
 
 def test_multipliers_are_powers_of_their_bases():
@@ -306,12 +327,14 @@ def test_bad_input_is_refused_and_changes_nothing(call, message):
 @pytest.mark.parametrize(
     ("family", "task", "message"),
     [
-        (HalfCheetahVelocity, [-1.0], "not negative"),
-        (HalfCheetahVelocity, [np.nan], "finite"),
+        (HalfCheetahVelocity, [-1.0], "wanted velocities must not be negative, got -1"),
+        (HalfCheetahVelocity, [np.nan], "wanted velocities must be finite"),
         (AntDirection, [np.inf], "headings must be finite"),
         (AntGoal, [np.nan, 0.0], "goals must be finite"),
         (HumanoidDirection, [np.nan], "headings must be finite"),
-        (WalkerDynamics, [0.0] * 65, "multipliers must be positive"),
+        (WalkerDynamics, [0.0] * 65, r"multipliers must lie in \[0.001, 1000\], got 0 to 0"),
+        (WalkerDynamics, [1.0] * 64 + [1e300], "multipliers must lie in"),
+        (WalkerDynamics, [1.0] * 64 + [np.nan], "multipliers must be finite"),
     ],
 )
 def test_tasks_outside_the_family_are_refused(family, task, message):
@@ -325,15 +348,53 @@ def test_tasks_outside_the_family_are_refused(family, task, message):
 def test_a_broken_episode_is_truncated_and_stands_still_until_its_reset():
     env = made(HalfCheetahDirection).make(3)
     env.reset(seed=0)
+    last = env.step(np.full((3, 6), 0.3))[0]
     env.simulations.qvel[1] = np.nan
     for _ in range(3):
         observations, rewards, terminated, truncated, info = env.step(np.full((3, 6), 0.3))
         assert info["broken"].tolist() == truncated.tolist() == [False, True, False]
         assert rewards[1] == 0
+        assert np.array_equal(observations[1], last[1])
         assert np.isfinite(observations).all()
         assert not terminated.any()
+    assert np.array_equal(env.reset(options={"reset_mask": np.array([True, False, False])})[0][1], last[1])
     env.reset(options={"reset_mask": np.array([False, True, False])})
     assert not env.step(np.full((3, 6), 0.3))[4]["broken"].any()
+
+
+def test_an_ant_that_breaks_ends_for_good():
+    env = made(AntDirection).make(2)
+    env.simulations.qvel[0] = np.inf
+    _, rewards, terminated, truncated, info = env.step(np.zeros((2, 8)))
+    assert info["broken"].tolist() == terminated.tolist() == [True, False]
+    assert not truncated.any() and rewards[0] == 0
+
+
+def test_velocities_are_measured_beside_the_reward():
+    env = made(HalfCheetahVelocity).make(2)
+    x = env.simulations.qpos[:, 0].copy()
+    *_, info = env.step(np.full((2, 6), 0.5))
+    np.testing.assert_allclose(info["velocity"], (env.simulations.qpos[:, 0] - x) / 0.05)
+
+
+class Waypoints(HalfCheetahDirection):
+    """Pays 1 for every first step beyond a millimetre from the start: something to remember."""
+
+    def remember(self, count):
+        return {"paid": np.zeros(count)}
+
+    def reward(self, moment):
+        new = (np.abs(moment.simulations.qpos[:, 0]) > 0) & (moment.memory["paid"] == 0)
+        moment.memory["paid"] += new
+        return new.astype(float)
+
+
+def test_what_a_family_remembers_of_an_episode_is_forgotten_at_its_reset():
+    env = Waypoints().make(2)
+    actions = np.full((2, 6), 0.5)
+    assert [env.step(actions)[1].tolist() for _ in range(2)] == [[1, 1], [0, 0]]
+    env.reset(options={"reset_mask": np.array([False, True])})
+    assert env.step(actions)[1].tolist() == [0, 1]
 
 
 def test_time_outs_truncate_and_do_not_terminate():
@@ -350,6 +411,19 @@ def test_time_outs_truncate_and_do_not_terminate():
     assert truncated.all() and not rewards.any()
 
 
+class ShortWalk(WalkerDynamics):
+    """Episodes so short that they are cut often."""
+
+    horizon = 4
+
+
+def copy_start(together, env, index):
+    """Start an episode in `env`, which has one simulation, where simulation `index` of `together` starts its own."""
+    env.reset()
+    state = (array[index : index + 1] for array in (together.simulations.qpos, together.simulations.qvel))
+    env.simulations.put(np.array([True]), *state)
+
+
 CALLS = st.lists(
     st.one_of(
         st.tuples(st.just("step"), st.integers(0, 2**31)),
@@ -363,38 +437,37 @@ CALLS = st.lists(
 
 @settings(max_examples=25, deadline=None)
 @given(calls=CALLS)
-def test_any_sequence_of_calls_keeps_simulations_apart(calls):
-    """What one simulation does is what it would do alone, whatever happens to the others."""
-    family = made(WalkerDynamics)
-    together, again = family.make(4), family.make(4)
-    for env in (together, again):
-        env.reset(seed=1)
-    clock = np.zeros(4, dtype=int)
+def test_whatever_is_called_each_simulation_does_what_it_would_do_alone(calls):
+    family = made(ShortWalk)
+    together, alone = family.make(4), [family.make(1) for _ in range(4)]
+    together.reset(seed=1)
+    for i, env in enumerate(alone):
+        env.set_tasks(together._tasks[i : i + 1])
+        copy_start(together, env, i)
     for call, value in calls:
-        outcomes = []
-        for env in (together, again):
-            rng = np.random.default_rng(value if call != "reset" else 0)
-            if call == "step":
-                outcomes.append(env.step(rng.uniform(-1, 1, (4, 6)))[:4])
-            elif call == "reset":
-                mask = np.array(value)
-                untouched = env.simulations.qpos[~mask].copy()
-                outcomes.append(env.reset(options={"reset_mask": mask})[:1])
-                assert np.array_equal(env.simulations.qpos[~mask], untouched)
-            else:
-                before = env.simulations.qpos.copy()
-                env.set_tasks(family.draw(4, rng))
-                assert np.array_equal(env.simulations.qpos, before)
-        if outcomes:
-            assert all(np.array_equal(a, b) for a, b in zip(*outcomes, strict=True))
+        rng = np.random.default_rng(value if call != "reset" else 0)
         if call == "step":
-            observations, rewards, terminated, truncated = outcomes[0]
-            assert np.isfinite(observations).all() and np.isfinite(rewards).all()
-            clock += ~(terminated | truncated)
-        if call == "reset":
-            clock[np.array(value)] = 0
-            assert (together._clock[np.array(value)] == 0).all()
-            assert not together._terminated[np.array(value)].any()
+            actions = rng.uniform(-1, 1, (4, 6))
+            outcome = together.step(actions)
+            for i, env in enumerate(alone):
+                single = env.step(actions[i : i + 1])
+                assert all(
+                    np.array_equal(part[0], whole[i]) for part, whole in zip(single[:4], outcome[:4], strict=True)
+                )
+        elif call == "reset":
+            mask = np.array(value)
+            untouched = together.simulations.qpos[~mask].copy()
+            together.reset(options={"reset_mask": mask})
+            assert np.array_equal(together.simulations.qpos[~mask], untouched)
+            for i in np.flatnonzero(mask):
+                copy_start(together, alone[i], i)
+        else:
+            before = together.simulations.qpos.copy()
+            tasks = family.draw(4, rng)
+            together.set_tasks(tasks)
+            assert np.array_equal(together.simulations.qpos, before)
+            for i, env in enumerate(alone):
+                env.set_tasks(tasks[i : i + 1])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -406,7 +479,8 @@ def test_threads_and_neighbours_change_nothing(threads):
         env = family.make(count)
         env.set_tasks(tasks[:count])
         env.reset(seed=3)
-        env.simulations.put(np.ones(count, dtype=bool), *(x[:count] for x in family.start(8, np.random.default_rng(0))))
+        starts = family.start(tasks, np.random.default_rng(0))
+        env.simulations.put(np.ones(count, dtype=bool), *(array[:count] for array in starts))
         actions = np.random.default_rng(1).uniform(-1, 1, (10, 8, 8))
         outcomes.append([env.step(a[:count])[:2] for a in actions])
     for (o1, r1), (o2, r2), (o3, r3) in zip(*outcomes, strict=True):

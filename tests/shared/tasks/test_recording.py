@@ -19,7 +19,7 @@ def test_ways_are_cut_at_the_resets_that_name_a_simulation():
     envs.step(right)
     envs.reset(options={"reset_mask": np.array([True, False])})
     envs.step(up)
-    (notes,) = recordings
+    _, notes = recordings  # the first are of the time before tasks were set
     assert np.array_equal(notes.tasks, family.test_set[:2])
     first, second = notes.paths(0)
     np.testing.assert_allclose(first, [[0, 0], [0.1, 0]])
@@ -27,6 +27,18 @@ def test_ways_are_cut_at_the_resets_that_name_a_simulation():
     (whole,) = notes.paths(1)
     np.testing.assert_allclose(whole, [[0, 0], [0.1, 0], [0.1, 0], [0.1, 0.1]])
     assert notes.states == []
+
+
+def test_other_tasks_begin_new_notes():
+    family = SparsePointRobot()
+    recordings = record(family)
+    envs = family.make(1)
+    for task in family.test_set[:2]:
+        envs.set_tasks(task[None])
+        envs.reset()
+        envs.step(np.ones((1, 2)))
+    assert [notes.tasks[0].tolist() for notes in recordings[1:]] == family.test_set[:2].tolist()
+    assert [len(notes.positions) for notes in recordings] == [0, 2, 2]
 
 
 def test_bodies_also_have_states():

@@ -6,6 +6,7 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 import pytest
+from mujoco.batch import SimulationError
 
 from shared.tasks.simulation import Simulations, with_contact_forces
 
@@ -34,6 +35,8 @@ def script(model, count, steps, seed=0):
     resets = rng.random((steps, count)) < 0.02
     resets[0] = True
     qpos = model.qpos0 + rng.uniform(-0.1, 0.1, (steps, count, model.nq))
+    if model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
+        qpos[..., 3:7] /= np.linalg.norm(qpos[..., 3:7], axis=-1, keepdims=True)
     qvel = 0.1 * rng.normal(size=(steps, count, model.nv))
     return controls, resets, qpos, qvel
 
@@ -148,15 +151,69 @@ def test_a_broken_simulation_is_reported_and_leaves_the_others_alone(poison):
     assert not mixed.step(controls[0]).any()
 
 
+def test_an_error_inside_one_simulation_breaks_it_alone(monkeypatch):
+    simulations = Simulations(load("half_cheetah"), 3, 5)
+
+    def step(ids, nstep):
+        raise SimulationError(np.array([1]), "made up")
+
+    monkeypatch.setattr(simulations._batch, "step", step)
+    assert simulations.step(np.zeros((3, 6))).tolist() == [False, True, False]
+
+
+def test_running_out_of_room_for_contacts_is_no_silent_matter():
+    spec = mujoco.MjSpec.from_file(model_file("ant"))
+    spec.memory = 20_000
+    model = spec.compile()
+    simulations = Simulations(model, 2, 1)
+    qpos = np.tile(model.qpos0, (2, 1))
+    qpos[1, 2] = -0.5  # all of it in the ground
+    simulations.put(np.ones(2, dtype=bool), qpos, np.zeros((2, model.nv)))
+    assert simulations.step(np.zeros((2, model.nu))).tolist() == [False, True]
+
+
+def test_rotations_are_normalised_and_neighbours_keep_their_derived_quantities():
+    model = load("ant")
+    simulations = Simulations(model, 3, 5, ["xpos"])
+    simulations.step(np.full((3, model.nu), 0.3))
+    before = simulations.field("xpos").copy()
+    qpos = model.qpos0 + 0.1
+    simulations.put(np.array([False, True, False]), qpos[None], np.zeros((1, model.nv)))
+    assert np.linalg.norm(simulations.qpos[1, 3:7]) == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(simulations.qpos[1, 3:7], qpos[3:7] / np.linalg.norm(qpos[3:7]))
+    assert np.array_equal(simulations.field("xpos")[[0, 2]], before[[0, 2]])
+    np.testing.assert_allclose(simulations.field("xpos")[1, 1], qpos[:3])  # of the new state, not of an older one
+
+
+@pytest.mark.parametrize(("name", "earlier"), [("half_cheetah", True), ("ant", False), ("walker2d", False)])
+def test_kinematics_lag_one_step_under_euler_and_hardly_under_runge_kutta(name, earlier):
+    model = load(name)
+    simulations = Simulations(model, 1, 1, ["xpos"])
+    data = mujoco.MjData(model)
+
+    def torso():
+        data.qpos[:] = simulations.qpos[0]
+        mujoco.mj_forward(model, data)
+        return data.xpos[1].copy()
+
+    for _ in range(20):
+        before = torso()
+        simulations.step(np.full((1, model.nu), 0.3))
+        after, seen = torso(), simulations.field("xpos")[0, 1]
+    assert (np.abs(seen - before).max() == 0) == earlier
+    assert (np.abs(seen - after).max() < np.abs(seen - before).max()) == (not earlier)
+
+
 PARAMETERS = ("body_mass", "body_inertia", "geom_friction", "dof_damping")
 
 
-def test_scaled_parameters_are_products_and_the_physics_is_that_of_a_changed_model():
+@pytest.mark.parametrize("constants", [False, True])
+def test_the_physics_is_that_of_a_model_changed_by_hand(constants):
     model, count = load("walker2d"), 4
     simulations = Simulations(model, count, 4, parameters=PARAMETERS)
     rng = np.random.default_rng(0)
     factors = {name: 1.5 ** rng.uniform(-3, 3, (count, *getattr(model, name).shape)) for name in PARAMETERS}
-    simulations.scale(factors)
+    simulations.assign({name: getattr(model, name) * factors[name] for name in PARAMETERS}, constants)
     for name in PARAMETERS:
         assert np.array_equal(simulations.parameters(name), getattr(model, name) * factors[name])
     controls, resets, qpos, qvel = script(model, count, 200)
@@ -165,19 +222,22 @@ def test_scaled_parameters_are_products_and_the_physics_is_that_of_a_changed_mod
         changed = load("walker2d")
         for name in PARAMETERS:
             getattr(changed, name)[:] *= factors[name][index]
-        mujoco.mj_setConst(changed, mujoco.MjData(changed))
+        if constants:
+            mujoco.mj_setConst(changed, mujoco.MjData(changed))
         alone = Simulations(changed, 1, 4)
         expected = play(alone, *(array[:, index : index + 1] for array in (controls, resets, qpos, qvel)))
         assert np.array_equal(states[:, index], expected[:, 0])
 
 
-def test_multipliers_of_one_bring_the_model_back():
+@pytest.mark.parametrize("constants", [False, True])
+def test_the_models_own_values_bring_it_back(constants):
     model = load("walker2d")
     simulations = Simulations(model, 3, 4, parameters=PARAMETERS)
     rng = np.random.default_rng(0)
     for _ in range(3):  # no trace of what was there before
-        simulations.scale({n: rng.uniform(0.3, 3, (3, *getattr(model, n).shape)) for n in PARAMETERS})
-    simulations.scale({name: np.ones((3, *getattr(model, name).shape)) for name in PARAMETERS})
+        changed = {n: getattr(model, n) * rng.uniform(0.3, 3, (3, *getattr(model, n).shape)) for n in PARAMETERS}
+        simulations.assign(changed, constants)
+    simulations.assign({name: np.repeat(getattr(model, name)[None], 3, axis=0) for name in PARAMETERS}, constants)
     for index in range(3):
         back, _ = simulations.data(index)
         for name in (*PARAMETERS, "body_subtreemass", "dof_M0", "body_invweight0", "dof_invweight0"):

@@ -2,19 +2,19 @@
 
     python -m benchmarks.mujoco_speed
 
-Ratios are taken within one run, the two sides alternating: against bare stepping of `mujoco.batch.Batch` from the same
-kind of states, against Gymnasium's vector environments, and against EnvPool where it is installed. Resident memory is
+Ratios are taken within one run, the two sides alternating: against bare stepping of `mujoco.batch.Batch` through the
+same models, controls and restarts, against Gymnasium's vector environments, and against EnvPool where it is installed. Resident memory is
 that of a process of its own.
 """
 
 import argparse
 import importlib.util
+import itertools
 import multiprocessing
 import time
 from collections.abc import Callable
 
 import gymnasium as gym
-import mujoco.batch
 import numpy as np
 import psutil
 
@@ -42,15 +42,11 @@ def rate(step: Callable[[], int]) -> float:
 
 def family_stepper(family: MujocoFamily, count: int) -> Callable[[], int]:
     """Return a function that acts at random in `count` tasks and resets the episodes that end."""
-    rng = np.random.default_rng(0)
-    envs = family.make(count)
-    envs.set_tasks(family.train_tasks(count, rng))
-    envs.reset(seed=0)
-    actions = rng.uniform(-1, 1, (50, count, family.model.nu))
-    turn = iter(range(10**9))
+    envs, actions = _envs(family, count), _actions(family, count)
+    turn = itertools.count()
 
     def step() -> int:
-        _, _, terminated, truncated, _ = envs.step(actions[next(turn) % 50])
+        _, _, terminated, truncated, _ = envs.step(actions[next(turn) % len(actions)])
         ended = terminated | truncated
         if ended.any():
             envs.reset(options={"reset_mask": ended})
@@ -59,26 +55,42 @@ def family_stepper(family: MujocoFamily, count: int) -> Callable[[], int]:
     return step
 
 
-def raw_stepper(family: MujocoFamily, count: int, threads: int) -> Callable[[], int]:
-    """Return a function that steps a bare batch under random controls, and starts it anew every 200 steps."""
-    rng = np.random.default_rng(0)
-    batch = mujoco.batch.Batch(family.model, count, threads)
-    low, high = family.model.actuator_ctrlrange.T
-    controls = rng.uniform(low, high, (50, count, family.model.nu))
-    control, qpos, qvel = batch.bind("ctrl"), batch.bind("qpos"), batch.bind("qvel")
-    qpos[:], qvel[:] = family.start(count, rng)
-    start = batch.state.copy()
-    turn = iter(range(10**9))
+def raw_stepper(family: MujocoFamily, count: int) -> Callable[[], int]:
+    """Return a function that steps a bare batch through what `family_stepper` does: same models, controls, restarts."""
+    envs, actions = _envs(family, count), _actions(family, count)
+    batch = envs.simulations._batch
+    start, script = batch.state.copy(), []
+    for t in range(family.horizon):
+        _, _, terminated, truncated, _ = envs.step(actions[t % len(actions)])
+        ended = np.flatnonzero(terminated | truncated)
+        envs.reset(options={"reset_mask": terminated | truncated})
+        script.append((ended, batch.state[ended].copy()))
+    batch.state[:] = start
+    controls = family.controls(actions, envs._tasks)
+    control = batch.bind("ctrl")
+    turn = itertools.count()
 
     def step() -> int:
-        t = next(turn)
-        if t % 200 == 0:
-            batch.state[:] = start
-        control[:] = controls[t % 50]
+        t = next(turn) % family.horizon
+        control[:] = controls[t % len(actions)]
         batch.step(nstep=family.frame_skip)
+        ended, states = script[t]
+        if len(ended):
+            batch.state[ended] = states
         return count
 
     return step
+
+
+def _envs(family: MujocoFamily, count: int):
+    envs = family.make(count)
+    envs.set_tasks(family.train_tasks(count, np.random.default_rng(0)))
+    envs.reset(seed=0)
+    return envs
+
+
+def _actions(family: MujocoFamily, count: int) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-1, 1, (50, count, family.model.nu))
 
 
 def alternate(sides: dict[str, Callable[[], int]], rounds: int = 5) -> dict[str, float]:
@@ -95,7 +107,7 @@ def gymnasium_stepper(count: int, mode: str) -> tuple[Callable[[], int], Callabl
     envs = gym.make_vec("HalfCheetah-v5", num_envs=count, vectorization_mode=mode)
     envs.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (50, *envs.action_space.shape)).astype(np.float32)
-    turn = iter(range(10**9))
+    turn = itertools.count()
 
     def step() -> int:
         envs.step(actions[next(turn) % 50])
@@ -111,7 +123,7 @@ def envpool_stepper(count: int, threads: int) -> tuple[Callable[[], int], Callab
     envs = envpool.make("HalfCheetah-v4", env_type="gymnasium", num_envs=count, num_threads=threads)
     envs.reset()
     actions = np.random.default_rng(0).uniform(-1, 1, (50, count, 6))
-    turn = iter(range(10**9))
+    turn = itertools.count()
 
     def step() -> int:
         envs.step(actions[next(turn) % 50])
@@ -145,7 +157,7 @@ def main() -> None:
         for count in COUNTS:
             for threads in (1, 2):
                 family = make(threads=threads)
-                sides = {"ours": family_stepper(family, count), "bare": raw_stepper(family, count, threads)}
+                sides = {"ours": family_stepper(family, count), "bare": raw_stepper(family, count)}
                 best = alternate(sides)
                 print_row(
                     name, count, threads, *(f"{v:,.0f}" for v in best.values()), f"{best['ours'] / best['bare']:.2f}"

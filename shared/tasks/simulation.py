@@ -20,10 +20,8 @@ mujoco.MjLogConfig.set(_log)
 
 _ALARMS = ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL", "CONTACTFULL", "CNSTRFULL")
 _BROKEN = [int(getattr(mujoco.mjtWarning, f"mjWARN_{alarm}")) for alarm in _ALARMS]
-_ROTATIONS = {
-    int(mujoco.mjtJoint.mjJNT_FREE): 3,
-    int(mujoco.mjtJoint.mjJNT_BALL): 0,
-}  # joint -> where its rotation begins
+# The kinds of joints that have a rotation, and where it begins among their positions.
+_ROTATIONS = {int(mujoco.mjtJoint.mjJNT_FREE): 3, int(mujoco.mjtJoint.mjJNT_BALL): 0}
 
 
 class Simulations:

@@ -3,8 +3,8 @@
     python -m benchmarks.mujoco_speed
 
 Ratios are taken within one run, the two sides alternating: against bare stepping of `mujoco.batch.Batch` through the
-same models, controls and restarts, against Gymnasium's vector environments, and against EnvPool where it is installed. Resident memory is
-that of a process of its own.
+same models, controls and restarts, against Gymnasium's vector environments, and against EnvPool where it is installed.
+Resident memory is that of a process of its own.
 """
 
 import argparse

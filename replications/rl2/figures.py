@@ -29,14 +29,18 @@ def tuning(evidence: Evidence) -> Figure:
             if not grid:
                 continue
             parameter, values, shares = grid
+            places = values
+            if parameter == "discount":  # the grid is dense near 1
+                axis.set_xscale("log")
+                places, parameter = [1 / (1 - value) for value in values], "1 / (1 − discount)"
             parameters.add(parameter)
             look = looks[labels[name]]
-            (line,) = axis.plot(values, shares, color=look.colour, marker=look.marker, mfc="white", lw=1)
+            (line,) = axis.plot(places, shares, color=look.colour, marker=look.marker, mfc="white", lw=1)
             best = max(range(len(values)), key=shares.__getitem__)
-            axis.plot(values[best], shares[best], color=look.colour, marker=look.marker, ls="")
+            axis.plot(places[best], shares[best], color=look.colour, marker=look.marker, ls="")
             handles[labels[name]] = line
             if best in (0, len(values) - 1) and values[best] > 0 and len(values) > 1:
-                at_edges.append(f"{method_label(evidence, method)} at {labels[name]} ({parameter} = {values[best]:g})")
+                at_edges.append(f"{method_label(evidence, method)} at {labels[name]} ({values[best]:g})")
         if parameters:
             axis.set_xlabel(", ".join(sorted(parameters)))
             axis.set_ylim(top=1.005)

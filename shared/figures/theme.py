@@ -102,7 +102,7 @@ def legend(figure: Figure, *groups: Mapping[str, Artist]) -> None:
         return
     for columns in range(max(map(len, groups)), 0, -1):
         rows = [row for group in groups for row in _rows(list(group.items()), columns)]
-        widths = [0.45 + 0.06 * max(len(label) for label, _ in column) for column in zip(*rows, strict=True)]
+        widths = [0.6 + 0.065 * max(len(label) for label, _ in column) for column in zip(*rows, strict=True)]
         if sum(widths) <= figure.get_figwidth():
             break
     entries = [entry for column in zip(*rows, strict=True) for entry in column]  # matplotlib fills column by column

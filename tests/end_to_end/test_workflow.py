@@ -193,7 +193,12 @@ def interrupt_when(file, root, *arguments):
     """Run Snakemake and press Ctrl-C, which reaches every process of the terminal, once `file` is there."""
     command = [sys.executable, "-m", "snakemake", *arguments]
     workflow = subprocess.Popen(
-        command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     while not file.exists():
         assert workflow.poll() is None, "the workflow ended before it trained"

@@ -105,7 +105,7 @@ def main() -> None:
         ("bandit-k10-n100", "rl2"),
         ("tabular-n10", "rl2"),
         ("ablation-tabular", "rl2-trpo"),
-        ("ablation-tabular", "rl2-wide"),
+        ("bandit-k5-n10", "rl2-published"),
     ):
         rate, share = training_ratio(experiment, method)
         print(f"| {experiment}/{method} | {rate:,.0f} | {share:.2f} |")

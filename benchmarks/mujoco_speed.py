@@ -13,6 +13,7 @@ import itertools
 import multiprocessing
 import time
 from collections.abc import Callable
+from statistics import median
 
 import gymnasium as gym
 import numpy as np
@@ -29,7 +30,8 @@ FAMILIES = {
     "humanoid": HumanoidDirection,
 }
 COUNTS = (16, 128, 1024)
-SECONDS = 1.0  # of each timing, at least
+SECONDS, ROUNDS = 0.2, 25  # of each turn, at least; turns of each side
+Script = list[tuple[np.ndarray, np.ndarray]]  # per step: which simulations start anew, and where
 
 
 def rate(step: Callable[[], int]) -> float:
@@ -55,24 +57,28 @@ def family_stepper(family: MujocoFamily, count: int) -> Callable[[], int]:
     return step
 
 
-def raw_stepper(family: MujocoFamily, count: int) -> Callable[[], int]:
-    """Return a function that steps a bare batch through what `family_stepper` does: same models, controls, restarts."""
-    envs, actions = _envs(family, count), _actions(family, count)
-    batch = envs.simulations._batch
-    start, script = batch.state.copy(), []
+def restarts(family: MujocoFamily, count: int) -> Script:
+    """Return which simulations `family_stepper` restarts in an episode, and in which states."""
+    envs, actions, script = _envs(family, count), _actions(family, count), []
     for t in range(family.horizon):
         _, _, terminated, truncated, _ = envs.step(actions[t % len(actions)])
-        ended = np.flatnonzero(terminated | truncated)
-        envs.reset(options={"reset_mask": terminated | truncated})
-        script.append((ended, batch.state[ended].copy()))
-    batch.state[:] = start
-    controls = family.controls(actions, envs._tasks)
+        ended = terminated | truncated
+        envs.reset(options={"reset_mask": ended})
+        script.append((np.flatnonzero(ended), envs.simulations._batch.state[ended].copy()))
+    return script
+
+
+def raw_stepper(family: MujocoFamily, count: int, script: Script) -> Callable[[], int]:
+    """Return a function that steps a bare batch through what `family_stepper` does: same models, controls, restarts."""
+    envs = _envs(family, count)
+    batch = envs.simulations._batch
+    controls = family.controls(_actions(family, count), envs._tasks)
     control = batch.bind("ctrl")
     turn = itertools.count()
 
     def step() -> int:
         t = next(turn) % family.horizon
-        control[:] = controls[t % len(actions)]
+        control[:] = controls[t % len(controls)]
         batch.step(nstep=family.frame_skip)
         ended, states = script[t]
         if len(ended):
@@ -93,17 +99,16 @@ def _actions(family: MujocoFamily, count: int) -> np.ndarray:
     return np.random.default_rng(1).uniform(-1, 1, (50, count, family.model.nu))
 
 
-def alternate(sides: dict[str, Callable[[], int]], rounds: int = 5) -> dict[str, float]:
-    """Return the best rate of each side over `rounds` in which all take their turn."""
-    best = dict.fromkeys(sides, 0.0)
-    for _ in range(rounds):
-        for name, step in sides.items():
-            best[name] = max(best[name], rate(step))
-    return best
+def compare(ours: Callable[[], int], theirs: Callable[[], int]) -> tuple[float, float, float]:
+    """Let both take turns; return the median rate of each and the median of the ratios of neighbouring turns."""
+    turns = [(rate(ours), rate(theirs)) for _ in range(ROUNDS)]
+    rates = (median(side) for side in zip(*turns, strict=True))
+    return *rates, median(mine / other for mine, other in turns)
 
 
-def gymnasium_stepper(count: int, mode: str) -> tuple[Callable[[], int], Callable[[], None]]:
+def gymnasium_stepper(count: int, name: str) -> tuple[Callable[[], int], Callable[[], None]]:
     """Return a stepper of Gymnasium's half-cheetah and what closes it."""
+    mode = "sync" if name == "SyncVectorEnv" else "async"
     envs = gym.make_vec("HalfCheetah-v5", num_envs=count, vectorization_mode=mode)
     envs.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (50, *envs.action_space.shape)).astype(np.float32)
@@ -116,11 +121,11 @@ def gymnasium_stepper(count: int, mode: str) -> tuple[Callable[[], int], Callabl
     return step, envs.close
 
 
-def envpool_stepper(count: int, threads: int) -> tuple[Callable[[], int], Callable[[], None]]:
-    """Return a stepper of EnvPool's half-cheetah and what closes it."""
+def envpool_stepper(count: int, name: str) -> tuple[Callable[[], int], Callable[[], None]]:
+    """Return a stepper of EnvPool's half-cheetah on two threads and what closes it."""
     import envpool
 
-    envs = envpool.make("HalfCheetah-v4", env_type="gymnasium", num_envs=count, num_threads=threads)
+    envs = envpool.make("HalfCheetah-v4", env_type="gymnasium", num_envs=count, num_threads=2)
     envs.reset()
     actions = np.random.default_rng(0).uniform(-1, 1, (50, count, 6))
     turn = itertools.count()
@@ -155,25 +160,27 @@ def main() -> None:
     print_row(*["---"] * 6)
     for name, make in FAMILIES.items():
         for count in COUNTS:
-            for threads in (1, 2):
-                family = make(threads=threads)
-                sides = {"ours": family_stepper(family, count), "bare": raw_stepper(family, count)}
-                best = alternate(sides)
-                print_row(
-                    name, count, threads, *(f"{v:,.0f}" for v in best.values()), f"{best['ours'] / best['bare']:.2f}"
-                )
+            family = make()
+            family.threads = 2
+            script = restarts(family, count)
+            for family.threads in (1, 2):
+                mine, bare, ratio = compare(family_stepper(family, count), raw_stepper(family, count, script))
+                print_row(name, count, family.threads, f"{mine:,.0f}", f"{bare:,.0f}", f"{ratio:.2f}")
 
     print()
     print_row("half-cheetah beside", "simulations", "steps/s", "ours, 2 threads", "ratio")
     print_row(*["---"] * 5)
-    others = {"SyncVectorEnv": (16, "sync"), "AsyncVectorEnv": (16, "async")}
+    others = [("SyncVectorEnv", 16), ("SyncVectorEnv", 128), ("AsyncVectorEnv", 16), ("AsyncVectorEnv", 64)]
     if importlib.util.find_spec("envpool"):
-        others["EnvPool"] = (128, "envpool")
-    for name, (count, mode) in others.items():
-        theirs, close = envpool_stepper(count, 2) if mode == "envpool" else gymnasium_stepper(count, mode)
-        best = alternate({"ours": family_stepper(HalfCheetahVelocity(threads=2), count), "theirs": theirs}, rounds=3)
+        others.append(("EnvPool", 128))
+    cheetah = HalfCheetahVelocity()
+    cheetah.threads = 2
+    for name, count in others:
+        stepper = envpool_stepper if name == "EnvPool" else gymnasium_stepper
+        theirs, close = stepper(count, name)
+        mine, other, ratio = compare(family_stepper(cheetah, count), theirs)
         close()
-        print_row(name, count, f"{best['theirs']:,.0f}", f"{best['ours']:,.0f}", f"{best['ours'] / best['theirs']:.1f}")
+        print_row(name, count, f"{other:,.0f}", f"{mine:,.0f}", f"{ratio:.1f}")
 
     points = SparsePointRobot().make(4096)
     points.reset(seed=0)

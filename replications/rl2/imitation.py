@@ -49,7 +49,7 @@ class Imitation:
         self.env_steps = 0
         self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
         generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-        self.policy = make_network(self.encoder, self.encoder.actions, config, generator).to(device)
+        self.policy = make_network(self.encoder, self.encoder.head.width, config, generator).to(device)
         self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, eps=1e-5)
 
     def train(self) -> dict[str, float]:

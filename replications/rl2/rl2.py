@@ -14,10 +14,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from shared.networks.heads import head_for
 from shared.networks.recurrent import RecurrentNetwork
 from shared.rl.ppo import approximate_kl, clipped_surrogate
 from shared.rl.returns import discounted_returns, generalized_advantages
-from shared.rl.trpo import assign, categorical_fisher, flatten, line_search, natural_step, unflatten
+from shared.rl.trpo import assign, flatten, line_search, natural_step, unflatten
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
 
@@ -77,23 +78,33 @@ class Trials(NamedTuple):
 
 
 class TrialEncoder:
-    """The input x_t = φ(s_t, a_{t−1}, r_{t−1}, d_{t−1}) (Sec. 2.2): one-hot state, one-hot action, raw reward, flag.
+    """The input x_t = φ(s_t, a_{t−1}, r_{t−1}, d_{t−1}) (Sec. 2.2): state, action, raw reward, flag.
 
-    A family with a single state has no state input. At t = 0 the action is 0, the reward 0 and the flag 1, as in the
-    first author's environments; the last reward and the flag of an episode arrive with the next start state.
+    Discrete states and actions are one-hot, and a family with a single state has no state input; continuous ones are
+    taken as they are. At t = 0 the action is 0, the reward 0 and the flag 1, as in the first author's environments; the
+    last reward and the flag of an episode arrive with the next start state.
 
     `separate` is that and no more: which state the action was taken in, the network must remember from the input
-    before. `transition` (ours) says it again: the pair (s_{t−1}, a_{t−1}) one-hot, and the same times the reward. It
-    holds no information that `separate` withholds.
+    before. `transition` (ours, for discrete spaces) says it again: the pair (s_{t−1}, a_{t−1}) one-hot, and the same
+    times the reward. It holds no information that `separate` withholds.
     """
 
-    def __init__(
-        self, observation_space: gym.spaces.Discrete, action_space: gym.spaces.Discrete, inputs: str = "separate"
-    ):
-        self.states = int(observation_space.n) if observation_space.n > 1 else 0
-        self.actions = int(action_space.n)
-        self.pairs = int(observation_space.n) * self.actions if inputs == "transition" else 0
+    def __init__(self, observation_space: gym.Space, action_space: gym.Space, inputs: str = "separate"):
+        self.head = head_for(action_space)
+        self.discrete = isinstance(action_space, gym.spaces.Discrete)
+        if self.discrete:
+            states, self.actions = int(observation_space.n), int(action_space.n)
+            self.states = states if states > 1 else 0
+        else:
+            self.states, self.actions = observation_space.shape[0], action_space.shape[0]
+        if inputs == "transition" and not self.discrete:
+            raise ValueError("inputs: 'transition' is for discrete states and actions")
+        self.pairs = states * self.actions if inputs == "transition" else 0
         self.width = self.states + self.actions + 2 + 2 * self.pairs
+
+    def first_actions(self, trials: int) -> np.ndarray:
+        """Return what stands for the action before the first."""
+        return np.zeros(trials, np.int64) if self.discrete else np.zeros((trials, self.actions), np.float32)
 
     def write(
         self,
@@ -104,28 +115,22 @@ class TrialEncoder:
         rewards: np.ndarray,
         flags: np.ndarray,
     ) -> None:
-        """Fill `x` `(N, width)`, which must be all zeros, from arrays `(N,)`; at t = 0 there is no last state."""
-        rows = torch.arange(len(x))
-        if self.states:
-            x[rows, torch.from_numpy(states)] = 1.0
-        x[rows, torch.from_numpy(actions) + self.states] = 1.0
+        """Fill `x` `(N, width)`, which must be all zeros, from one entry per trial; at t = 0 there is no last state."""
         first_pair = self.states + self.actions + 2
+        if self.discrete:
+            rows = torch.arange(len(x))
+            if self.states:
+                x[rows, torch.from_numpy(states)] = 1.0
+            x[rows, torch.from_numpy(actions) + self.states] = 1.0
+        else:
+            x[:, : self.states] = torch.from_numpy(states)
+            x[:, self.states : first_pair - 2] = torch.from_numpy(actions)
         x[:, first_pair - 2] = torch.from_numpy(rewards)
         x[:, first_pair - 1] = torch.from_numpy(flags)
         if self.pairs and last_states is not None:
             pair = torch.from_numpy(last_states * self.actions + actions) + first_pair
             x[rows, pair] = 1.0
             x[rows, pair + self.pairs] = torch.from_numpy(rewards)
-
-
-def sample_actions(logits: Tensor, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
-    """Draw actions `(N,)` from softmax(logits `(N, A)`) by inversion; also return their log-probabilities `(N,)`."""
-    log_probs = torch.log_softmax(logits, dim=1)
-    cumulative = log_probs.exp().cumsum(dim=1).numpy()
-    thresholds = rng.random((len(cumulative), 1), dtype=np.float32) * cumulative[:, -1:]
-    # A threshold rounded up to the total would point past the last action.
-    actions = np.minimum((cumulative <= thresholds).sum(axis=1), cumulative.shape[1] - 1)
-    return actions, log_probs[torch.arange(len(actions)), torch.from_numpy(actions)]
 
 
 def play(
@@ -147,22 +152,24 @@ def play(
     actor = policy.actor()
     hidden = actor.start(trials)
     inputs = torch.zeros(steps, trials, encoder.width)
-    all_actions = np.empty((steps, trials), dtype=np.int64)
     log_probs = torch.empty(steps, trials)
     device = hidden.device
     all_rewards, expected = (np.empty((steps, trials), dtype=np.float32) for _ in range(2))
-    last_states = None
-    actions, rewards, flags = np.zeros(trials, np.int64), np.zeros(trials, np.float32), np.ones(trials, np.float32)
+    last_states, actions = None, encoder.first_actions(trials)
+    all_actions = np.empty((steps, *actions.shape), dtype=actions.dtype)
+    rewards, flags = np.zeros(trials, np.float32), np.ones(trials, np.float32)
     for t in range(steps):
         encoder.write(inputs[t], states, last_states, actions, rewards, flags)
-        logits, hidden = actor.step(inputs[t].to(device), hidden)
-        actions, log_probs[t] = sample_actions(logits.cpu(), rng)
+        outputs, hidden = actor.step(inputs[t].to(device), hidden)
+        actions, log_probs[t] = encoder.head.sample(outputs.cpu(), rng)
         last_states = states
-        states, rewards, terminated, _, info = envs.step(actions)
-        rewards, flags = rewards.astype(np.float32), terminated.astype(np.float32)
-        all_actions[t], all_rewards[t], expected[t] = actions, rewards, info["expected_reward"]
-        if terminated.any():
-            states, _ = envs.reset(options={"reset_mask": terminated})
+        taken = actions if encoder.discrete else np.clip(actions, -1.0, 1.0)
+        states, rewards, terminated, truncated, info = envs.step(taken)
+        all_actions[t], all_rewards[t], expected[t] = actions, rewards, info.get("expected_reward", rewards)
+        rewards, flags = rewards.astype(np.float32), (terminated | truncated).astype(np.float32)
+        # An episode that ended early stands still until all begin the next: its actions do nothing and earn nothing.
+        if (t + 1) % family.horizon == 0:
+            states, _ = envs.reset()
     tensors = (tensor.to(device) for tensor in (inputs, torch.from_numpy(all_actions), log_probs))
     return Trials(*tensors, all_rewards, expected)
 
@@ -211,11 +218,10 @@ def gradient_step(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: floa
     optimiser.step()
 
 
-def evaluate_policy(policy: RecurrentNetwork, inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the actions' log-probabilities `(T, N)`, all log-probabilities `(T, N, A)` and the mean entropy."""
-    all_log_probs = torch.log_softmax(policy(inputs), dim=2)
-    entropy = -(all_log_probs.exp() * all_log_probs).sum(dim=2).mean()
-    return all_log_probs.gather(2, actions[..., None])[..., 0], all_log_probs, entropy
+def evaluate_policy(learner: "RL2", inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the actions' log-probabilities `(T, N)`, the policy's outputs `(T, N, ·)` and the mean entropy."""
+    outputs, head = learner.policy(inputs), learner.encoder.head
+    return head.log_prob(outputs, actions), outputs, head.entropy(outputs).mean()
 
 
 def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, float]:
@@ -223,7 +229,7 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
     c, kls, entropies = learner.config, [], []
     for _ in range(c.policy_epochs):
         for chosen in learner.minibatches(len(trials.rewards[0]), c.minibatch_trials):
-            log_probs, _, entropy = evaluate_policy(learner.policy, trials.inputs[:, chosen], trials.actions[:, chosen])
+            log_probs, _, entropy = evaluate_policy(learner, trials.inputs[:, chosen], trials.actions[:, chosen])
             old = trials.log_probs[:, chosen]
             surrogate = clipped_surrogate(log_probs, old, advantages[:, chosen], c.clip)
             gradient_step(learner.policy_optimiser, -surrogate - learner.entropy_bonus * entropy, c.max_gradient_norm)
@@ -235,13 +241,13 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
 
 def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, float]:
     """One natural-gradient step of mean KL ≤ δ: gradient on all trials, Fisher products and line search on a share."""
-    c, policy = learner.config, learner.policy
+    c, policy, head = learner.config, learner.policy, learner.encoder.head
     parameters = list(policy.parameters())
     count = trials.inputs.shape[1]
     gradient = torch.zeros_like(flatten(parameters))
     entropies = []
     for chosen in learner.minibatches(count, c.minibatch_trials):
-        log_probs, _, entropy = evaluate_policy(policy, trials.inputs[:, chosen], trials.actions[:, chosen])
+        log_probs, _, entropy = evaluate_policy(learner, trials.inputs[:, chosen], trials.actions[:, chosen])
         ratio = torch.exp(log_probs - trials.log_probs[:, chosen])
         objective = (ratio * advantages[:, chosen]).mean() + learner.entropy_bonus * entropy
         gradient += flatten(torch.autograd.grad(objective, parameters)) * (len(chosen) / count)
@@ -249,21 +255,19 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
 
     share = slice(0, max(1, round(c.fisher_share * count)))
     inputs, actions = trials.inputs[:, share], trials.actions[:, share]
-    logits, push, pull = policy.linearize(inputs)
-    old = torch.softmax(logits, dim=2)
-    old_log = torch.log_softmax(logits, dim=2)
+    old, push, pull = policy.linearize(inputs)
 
     def fisher_product(vector: Tensor) -> Tensor:
-        curved = categorical_fisher(old, push(unflatten(vector, parameters)))
+        curved = head.fisher(old, push(unflatten(vector, parameters)))
         return flatten(pull(curved / (old.shape[0] * old.shape[1])))
 
     @torch.no_grad()
     def evaluate(vector: Tensor) -> tuple[float, float]:
         assign(parameters, vector)
-        log_probs, all_log_probs, entropy = evaluate_policy(policy, inputs, actions)
+        log_probs, outputs, entropy = evaluate_policy(learner, inputs, actions)
         ratio = torch.exp(log_probs - trials.log_probs[:, share])
         surrogate = (ratio * advantages[:, share]).mean() + learner.entropy_bonus * entropy
-        return float(surrogate), float((old * (old_log - all_log_probs)).sum(dim=2).mean())
+        return float(surrogate), float(head.kl(old, outputs).mean())
 
     step = natural_step(gradient, fisher_product, c.max_kl, c.cg_iterations, c.cg_damping)
     found = line_search(evaluate, flatten(parameters).detach(), step, c.max_kl)
@@ -301,7 +305,7 @@ class RL2:
         self.family, self.config, self.device = family, config, device
         self.rng = np.random.default_rng(trials)
         self.env_steps = 0
-        self.policy = make_network(self.encoder, self.encoder.actions, config, generator).to(device)
+        self.policy = make_network(self.encoder, self.encoder.head.width, config, generator).to(device)
         self.baseline = make_network(self.encoder, 1, config, generator).to(device)
         self.policy_optimiser = torch.optim.Adam(self.policy.parameters(), lr=config.policy_learning_rate, eps=1e-5)
         self.baseline_optimiser = torch.optim.Adam(

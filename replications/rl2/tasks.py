@@ -66,6 +66,7 @@ class VectorBandits(VectorTasks):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Start an episode in the tasks that `options["reset_mask"]` names; a bandit has no state to put back."""
+        self.checked_mask((options or {}).get("reset_mask"))
         if seed is not None:
             self._rng = fast_generator(seed)
         return self._observations.copy(), {}
@@ -153,15 +154,11 @@ class VectorMDPs(VectorTasks):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Put the tasks that `options["reset_mask"]` names (all by default) back to state 0."""
+        mask = self.checked_mask((options or {}).get("reset_mask"))
         if seed is not None:
             self._rng = fast_generator(seed)
-        mask = (options or {}).get("reset_mask")
-        if mask is None:
-            self._states[:] = 0
-            self._clock[:] = 0
-        else:
-            self._states[mask] = 0
-            self._clock[mask] = 0
+        self._states[mask] = 0
+        self._clock[mask] = 0
         return self._states.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:

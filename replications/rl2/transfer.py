@@ -26,7 +26,7 @@ class Transfer:
         self.encoder = TrialEncoder(family.observation_space, family.action_space, config.inputs)
         self.family = family
         self.env_steps = 0
-        self.policy = make_network(self.encoder, self.encoder.actions, config, torch.Generator()).to(device)
+        self.policy = make_network(self.encoder, self.encoder.head.width, config, torch.Generator()).to(device)
         self.policy.load_state_dict(needed["policy"]["policy"])
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from shared.analysis import statistics
 from shared.analysis.published import load_published
-from shared.analysis.scores import Episode, curve_matrix, final_rows, score_matrix
+from shared.analysis.scores import Episode, curve_matrix, evaluation_matrix, final_rows, score_matrix
 from shared.analysis.speeds import Speeds, reference_training_speeds, training_speeds
 from shared.analysis.statistics import Interval
 from shared.study.results import load_reference, load_runs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REFERENCE = "reference"
 THIS_MACHINE = "this machine"
+EVALUATION = "evaluation"
 GENERATOR_SEED = 20161109  # every interval starts from the same generator, whatever was drawn before it
 
 
@@ -121,8 +122,15 @@ class Evidence:
         return statistics.mean_interval(scores, interval_generator()) if scores.size else None
 
     def curve(self, experiment: str, method: str, metric: str, origin: str | None = None) -> Curve | None:
-        """Return the training curve of `metric`, a column of the metrics table; None where there is none."""
-        return training_curve(self.metrics_cell(experiment, method, origin), metric)
+        """Return the training curve of `metric`, a column of the metrics table; None where there is none.
+
+        The metric `evaluation` stands for the mean score of the evaluations while training, as in `published`.
+        """
+        if metric != EVALUATION:
+            return training_curve(self.metrics_cell(experiment, method, origin), metric)
+        target = self.replication.experiments[experiment].published
+        choice = (target.column, target.episode) if target else ()
+        return _curve(*evaluation_matrix(self.cell(experiment, method, origin), *choice))
 
     def normaliser(self, experiment: str, origin: str | None = None) -> tuple[float, float] | None:
         """Return (shift, scale) that take the floor's mean score to 0 and the ceiling's to 1.
@@ -249,9 +257,10 @@ def _asked_methods(replication: "Replication", spec: "Drawing | Claim") -> list[
 
 def training_curve(metrics: pd.DataFrame, metric: str) -> Curve | None:
     """Summarise one experiment and method's metrics as a curve over seeds; None where `metric` is absent."""
-    if metric not in metrics:
-        return None
-    steps, values = curve_matrix(metrics, metric)
+    return _curve(*curve_matrix(metrics, metric)) if metric in metrics else None
+
+
+def _curve(steps: np.ndarray, values: np.ndarray) -> Curve | None:
     if not len(steps):
         return None
     return Curve(steps, *statistics.pointwise_interval(values, interval_generator()), seeds=len(values))

@@ -47,15 +47,36 @@ def curve_matrix(metrics: pd.DataFrame, column: str) -> tuple[np.ndarray, np.nda
     out.
     """
     seeds = [
-        (rows["env_steps"].to_numpy(dtype=np.float64), rows[column].to_numpy(dtype=np.float64))
+        (rows["env_steps"].to_numpy(dtype=np.float64), running_mean(rows[column].to_numpy(dtype=np.float64)))
         for _, rows in metrics.dropna(subset=[column]).sort_values("env_steps").groupby("seed")
     ]
+    return _on_common_grid(seeds)
+
+
+def evaluation_matrix(
+    rows: pd.DataFrame, column: str = "return", episode: Episode = "total"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arrange the evaluations of one experiment and method as `(env_steps (P,), mean scores (seeds, P))`.
+
+    Scores as in `score_matrix`, over the tasks of each evaluation, whose number may differ. Seeds are interpolated to
+    the environment steps of the first, over the range that all of them have reached.
+    """
+    seeds = []
+    for _, own in rows.groupby("seed", observed=True):
+        steps, evaluations = zip(*own.groupby("env_steps"), strict=True)
+        means = [score_matrix(evaluation, column, episode).mean() for evaluation in evaluations]
+        seeds.append((np.array(steps, dtype=np.float64), np.array(means)))
+    return _on_common_grid(seeds)
+
+
+def _on_common_grid(seeds: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate `(env_steps, values)` of all seeds to the points of the first that all have reached."""
     if not seeds:
         return np.empty(0), np.empty((0, 0))
     start, stop = max(steps[0] for steps, _ in seeds), min(steps[-1] for steps, _ in seeds)
     grid = seeds[0][0]
     grid = grid[(grid >= start) & (grid <= stop)]
-    return grid, np.stack([np.interp(grid, steps, running_mean(values)) for steps, values in seeds])
+    return grid, np.stack([np.interp(grid, steps, values) for steps, values in seeds])
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:

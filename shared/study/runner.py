@@ -114,9 +114,7 @@ def train(
         raise StudyError(f"{run.title} does not train; evaluate it: replicate evaluate {run.name}")
     folder = root / paths.run_folder(run)
     with exclusive(folder, run.title):
-        family = make_family(run, root)
-        learner = make_learner(run, family, root, device)
-        limit_threads(threads)
+        family, learner = _make(run, root, threads, device)
         training = _Training(run, root, family, learner, observer)
         training.resume(restart)
         training.to_the_end(checkpoint_seconds)
@@ -131,9 +129,7 @@ def evaluate(run: ResolvedRun, root: Path, observer: Observer, *, threads: int =
     started = time.perf_counter()
     folder = root / paths.run_folder(run)
     training = _finished_training(run, folder) if run.trains else None
-    family = make_family(run, root)
-    learner = make_learner(run, family, root, device)
-    limit_threads(threads)
+    family, learner = _make(run, root, threads, device)
     curve = []
     if training:
         learner.load_state_dict(read_state(folder / paths.MODEL))
@@ -280,6 +276,15 @@ class _Training:
         else:
             too_long = before_last >= self.run.env_steps
         return "since its checkpoints lie beyond its budget" if too_long else None
+
+
+def _make(run: ResolvedRun, root: Path, threads: int, device: str) -> tuple[TaskFamily, Any]:
+    """Construct the family and the learner of a run; both, and torch, use `threads` threads."""
+    family = make_family(run, root)
+    family.threads = threads
+    learner = make_learner(run, family, root, device)
+    limit_threads(threads)
+    return family, learner
 
 
 def _test_tasks(run: ResolvedRun, family: TaskFamily) -> np.ndarray:

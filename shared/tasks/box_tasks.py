@@ -8,15 +8,6 @@ from shared.tasks.family import VectorTasks
 class BoxTasks(VectorTasks):
     """N tasks whose actions are vectors in [−1, 1]."""
 
-    def checked_mask(self, mask: np.ndarray | None) -> np.ndarray:
-        """Return a reset mask as booleans `(num_envs,)`, all of them for None; raise `ValueError` otherwise."""
-        if mask is None:
-            return np.ones(self.num_envs, dtype=bool)
-        mask = np.asarray(mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != bool:
-            raise ValueError(f"reset_mask must be {self.num_envs} booleans, got {mask.dtype}{mask.shape}")
-        return mask
-
     def checked_actions(self, actions: np.ndarray) -> np.ndarray:
         """Return `actions` as float64 `(num_envs, n)`; raise `ValueError` on a wrong shape, NaN, or beyond [−1, 1]."""
         actions = np.asarray(actions, dtype=np.float64)

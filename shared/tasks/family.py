@@ -35,6 +35,15 @@ class VectorTasks(gym.vector.VectorEnv, ABC):
             raise ValueError(f"tasks must have shape {(self.num_envs, task_dim)}, got {tasks.shape}")
         return tasks
 
+    def checked_mask(self, mask: np.ndarray | None) -> np.ndarray:
+        """Return a reset mask as booleans `(num_envs,)`, all of them for None; raise `ValueError` otherwise."""
+        if mask is None:
+            return np.ones(self.num_envs, dtype=bool)
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != bool:
+            raise ValueError(f"reset_mask must be {self.num_envs} booleans, got {mask.dtype}{mask.shape}")
+        return mask
+
     def checked_actions(self, actions: np.ndarray) -> np.ndarray:
         """Return discrete `actions` `(num_envs,)`; raise `ValueError` on a wrong shape or an unknown action."""
         actions = np.asarray(actions)
@@ -53,6 +62,7 @@ class TaskFamily(ABC):
     observation_space, action_space: spaces of one task.
     horizon: steps of one episode.
     task_dim: length of the vector that describes one task.
+    threads: how many of them the steppers made from now on may use; results do not depend on it.
 
     """
 
@@ -60,6 +70,7 @@ class TaskFamily(ABC):
     action_space: gym.Space
     horizon: int
     task_dim: int
+    threads: int = 1
 
     @abstractmethod
     def train_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:

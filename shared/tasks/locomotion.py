@@ -117,16 +117,11 @@ class HalfCheetahVelocity(HalfCheetah):
     task_dim = 1
     task_labels = (("wanted velocity (m/s)", 1),)
 
-    def __init__(
-        self,
-        train_range: tuple[float, float] = (0.0, 3.0),
-        test_range: tuple[float, float] | None = None,
-        threads: int = 1,
-    ):
+    def __init__(self, train_range: tuple[float, float] = (0.0, 3.0), test_range: tuple[float, float] | None = None):
         legacy = np.random.RandomState(1337)
         self.train_set = legacy.uniform(*train_range, (100, 1))
         self.test_set = legacy.uniform(*(test_range or train_range), (30, 1))
-        super().__init__(threads)
+        super().__init__()
 
     def reward_velocity(self, velocities: Array, wanted: Array) -> Array:
         """Return −|v − v*|."""
@@ -214,12 +209,12 @@ class AntGoal(Ant):
     control_cost = 0.1
     radius = 3.0
 
-    def __init__(self, tasks: int = 150, threads: int = 1):
+    def __init__(self, tasks: int = 150):
         # The test goals are drawn first, so that they do not depend on the number of training tasks.
         drawn = np.random.default_rng(1337).random((30 + tasks, 2))
         goals = self.radius * np.sqrt(drawn[:, :1]) * headings(2 * math.pi * drawn[:, 1])
         self.test_set, self.train_set = goals[:30], goals[30:]
-        super().__init__(threads)
+        super().__init__()
 
     def observe(self, simulations: Simulations) -> Array:
         """Return positions, velocities and clipped contact forces, `(N, 113)`."""
@@ -251,10 +246,10 @@ class HumanoidDirection(TaskSets, MujocoFamily):
     frame_skip = 5
     fields = ("xipos", "cinert", "cvel", "qfrc_actuator", "cfrc_ext")
 
-    def __init__(self, threads: int = 1):
+    def __init__(self):
         headings_ = np.random.default_rng(1337).uniform(0, 2 * math.pi, (130, 1))
         self.train_set, self.test_set = headings_[:100], headings_[100:]
-        super().__init__(threads)
+        super().__init__()
         self._mass_shares = self.model.body_mass / self.model.body_mass.sum()
 
     def start(self, tasks: Array, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -314,14 +309,14 @@ class RandomDynamics(TaskSets, MujocoFamily):
     task_kind = "multipliers"
     position_labels = ("x (m)", "height (m)")
 
-    def __init__(self, constants: bool = False, threads: int = 1):
+    def __init__(self, constants: bool = False):
         self.constants = constants
         self._shapes = {name: getattr(self.model, name).shape for name in PARAMETERS}
         self.task_dim = sum(math.prod(shape) for shape in self._shapes.values())
         self.task_labels = tuple((name, math.prod(shape)) for name, shape in self._shapes.items())
         drawn = self.draw(50, np.random.default_rng(1337))
         self.train_set, self.test_set = drawn[:40], drawn[40:]
-        super().__init__(threads)
+        super().__init__()
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Draw `n` tasks `(n, task_dim)` from the distribution."""

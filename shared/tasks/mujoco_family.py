@@ -41,8 +41,7 @@ class MujocoFamily(TaskFamily):
     where `ended` says so.
 
     Subclasses name the model `file` among Gymnasium's, or make a `specification` of their own, and say how a simulation
-    starts, what is observed, and what is rewarded; all on arrays with one row per simulation. `threads` are those that
-    its steppers use: a setting, results do not depend on it.
+    starts, what is observed, and what is rewarded; all on arrays with one row per simulation.
     """
 
     file: str
@@ -53,8 +52,7 @@ class MujocoFamily(TaskFamily):
     ends_when_broken = False  # whether a simulation that breaks terminates its episode; otherwise it truncates it
     position_labels = ("x (m)", "y (m)")
 
-    def __init__(self, threads: int = 1):
-        self.threads = threads
+    def __init__(self):
         low, high = self.model.actuator_ctrlrange.T
         self._middle, self._reach = (high + low) / 2, (high - low) / 2
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.model.nu,), np.float64)
@@ -70,7 +68,7 @@ class MujocoFamily(TaskFamily):
             warnings.filterwarnings("ignore", "compiler attribute 'settotalmass' is deprecated")  # Gymnasium's cheetah
             return spec.compile()
 
-    @property
+    @cached_property
     def dt(self) -> float:
         """Seconds between two actions."""
         return self.model.opt.timestep * self.frame_skip
@@ -197,7 +195,8 @@ class VectorMujoco(BoxTasks):
     def _observe(self) -> Array:
         """Return the observations; a broken simulation has none, so its last one stands."""
         observations = self.family.observe(self.simulations)
-        observations[self._broken] = self._observations[self._broken]
+        if self._broken.any():
+            observations[self._broken] = self._observations[self._broken]
         self._observations = observations
         return observations.copy()
 

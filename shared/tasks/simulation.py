@@ -56,6 +56,7 @@ class Simulations:
         joints = zip(model.jnt_type, model.jnt_qposadr, strict=True)
         self._rotations = [place + _ROTATIONS[kind] for kind, place in joints if kind in _ROTATIONS]
         self._batch.forward()
+        self._alarms = self._count_alarms()
 
     def field(self, name: str) -> np.ndarray:
         """Return the live view `(count, …)` of a derived quantity named at construction."""
@@ -76,6 +77,7 @@ class Simulations:
             lengths = np.linalg.norm(rotations, axis=1, keepdims=True)
             self.qpos[ids, place : place + 4] = np.where(np.abs(lengths - 1) > 1e-15, rotations / lengths, rotations)
         self._batch.forward(ids)
+        self._alarms = self._count_alarms()
 
     def step(self, controls: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Apply `controls` `(count, nu)` for `frame_skip` steps; return which simulations broke, `(count,)`.
@@ -89,14 +91,14 @@ class Simulations:
         failed = np.zeros(self.count, dtype=bool)
         if ids is not None and not len(ids):
             return failed
-        before = self._alarms()
         try:
             self._batch.step(ids, nstep=self.frame_skip)
         except SimulationError as error:
             failed[error.ids] = True
-        return failed | (self._alarms() != before)
+        before, self._alarms = self._alarms, self._count_alarms()
+        return failed | (self._alarms != before)
 
-    def _alarms(self) -> np.ndarray:
+    def _count_alarms(self) -> np.ndarray:
         return self._batch.warning[:, _BROKEN, 1].sum(axis=1)
 
     def assign(self, values: Mapping[str, np.ndarray], constants: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from replications.rl2.imitation import Imitation
-from replications.rl2.rl2 import RL2, Standardiser, TrialEncoder, play, sample_actions
+from replications.rl2.rl2 import RL2, Standardiser, TrialEncoder, play
 from replications.rl2.tasks import BernoulliBandits, TabularMDPs
 from replications.rl2.transfer import Transfer
 from shared.tasks.family import TaskFamily
@@ -138,13 +138,6 @@ def test_advantages_run_over_episode_ends():
     torch.testing.assert_close(targets, torch.tensor([[0.0, 1.5], [0.0, 1.0]]))
     raw = np.array([[0.0, 1.5], [0.0, 1.0]])
     np.testing.assert_allclose(advantages, (raw - raw.mean()) / raw.std(), atol=1e-6)
-
-
-def test_actions_are_drawn_with_the_policys_probabilities():
-    logits = torch.log(torch.tensor([0.1, 0.6, 0.3])).repeat(50_000, 1)
-    actions, log_probs = sample_actions(logits, np.random.default_rng(0))
-    np.testing.assert_allclose(np.bincount(actions) / 50_000, [0.1, 0.6, 0.3], atol=0.01)
-    np.testing.assert_allclose(log_probs.exp(), np.array([0.1, 0.6, 0.3])[actions], rtol=1e-5)
 
 
 def test_standardiser_moves_towards_the_batch():

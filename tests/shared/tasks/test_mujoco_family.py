@@ -186,7 +186,8 @@ def test_whatever_is_called_each_simulation_does_what_it_would_do_alone(calls):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_and_neighbours_change_nothing(threads):
-    one, many = AntGoal(threads=1), AntGoal(threads=threads)
+    one, many = AntGoal(), AntGoal()
+    many.threads = threads
     tasks = one.train_set[:8]
     outcomes = []
     for family, count in ((one, 8), (many, 8), (many, 3)):

@@ -59,8 +59,8 @@ class Evidence:
 
     `runs` and `metrics` are tidy tables with identity columns `experiment, method, seed, scale`;
     `reference_*` hold several scales. `speeds` are environment steps per second of training, by origin and (experiment,
-    method). `spec` is the figure, table or claim of `replication` that asks. With
-    scale `reference` nothing of this machine is present.
+    method). `spec` is the figure, table or claim of `replication`, below `root`, that asks. With scale `reference`
+    nothing of this machine is present.
     """
 
     paper: str
@@ -73,6 +73,7 @@ class Evidence:
     published: pd.DataFrame
     replication: "Replication"
     spec: "Drawing | Claim"
+    root: Path
 
     def narrowed(self, spec: "Drawing | Claim") -> "Evidence":
         """Return what `load_evidence` gives for `spec`, if it asks for nothing beyond this evidence's own spec."""
@@ -246,6 +247,7 @@ def load_evidence(replication: "Replication", spec: "Drawing | Claim", scale: st
         published=load_published(replication.paper, root),
         replication=replication,
         spec=spec,
+        root=root,
     )
 
 

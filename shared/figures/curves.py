@@ -9,11 +9,20 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Curve, Evidence
 from shared.figures import theme
-from shared.figures.spec import check_names, method_label, notes, origins, read_options, read_panels
+from shared.figures.spec import (
+    THIRD_PARTY,
+    check_names,
+    method_label,
+    notes,
+    origins,
+    provenance,
+    read_options,
+    read_panels,
+)
 from shared.figures.theme import Style
 
 BAND = "band: 95 % bootstrap over training seeds"
@@ -26,6 +35,7 @@ PUBLISHED_CURVES = {
     "digitised": "published (digitised)",
     "raw_data": "published (released data)",
     "recalled": "published (recalled)",
+    THIRD_PARTY: "run by a third party",
 }
 
 _HOLLOW = {"ls": "", "marker": "o", "ms": 3.5, "mfc": "white", "mew": 0.9}
@@ -139,7 +149,7 @@ def _draw_published(axis: Axes, evidence: Evidence, line: Series, style: Style) 
     target = evidence.replication.experiments[line.experiment].published
     rows = evidence.published_rows(line.experiment, line.method)
     points = rows[rows["x_name"] == target.curve.x_name] if target and target.curve else rows.iloc[:0]
-    for kind, group in points.groupby("kind"):
+    for kind, group in points.groupby(provenance(evidence, line.method, points)):
         draw_published_points(axis, group, target.curve.steps_per_x, style)
         yield PUBLISHED_CURVES.get(str(kind), "published")
     level = published_level(evidence, line.experiment, line.method)
@@ -203,6 +213,7 @@ def _finish(axis: Axes, title: str, options: dict[str, Any]) -> None:
         return
     axis.set_xscale(options["x_scale"])
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("environment steps")
     if options["y_limits"]:
         axis.set_ylim(*options["y_limits"])

@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from typing import Any, Literal
 
+import pandas as pd
+
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
 from shared.analysis.published import KINDS
 from shared.study.errors import StudyError, unknown
 
+THIRD_PARTY = "run by a third party"
 Published = Literal["curves", "numbers", "none"]  # rows shown: curves, else the number; the number; none
 
 
@@ -74,9 +77,18 @@ def sources_note(evidence: Evidence, published: Published) -> str:
             rows = evidence.published_rows(experiment, method)
             numbers = rows["x_name"] == ""
             rows = rows[numbers] if published == "numbers" or numbers.all() else rows[~numbers]
-            sources |= dict(zip(rows["source"], rows["kind"], strict=True))
-    named = [f"{source} ({KINDS[kind]})" for source, kind in sources.items()]
+            sources |= dict(zip(rows["source"], provenance(evidence, method, rows), strict=True))
+    named = [f"{source} ({KINDS.get(kind, kind)})" for source, kind in sources.items()]
     return f"published: {'; '.join(named)}" if named else ""
+
+
+def provenance(evidence: Evidence, method: str, rows: pd.DataFrame) -> pd.Series:
+    """Say of each published row how it was come by: its kind, or that others than the paper's authors ran the method.
+
+    A method's first published name is the paper's own; rows under further names are of third parties.
+    """
+    names = evidence.replication.methods[method].published_names
+    return rows["kind"].where(rows["method"].isin(names[:1]), THIRD_PARTY)
 
 
 def origins(evidence: Evidence) -> list[str]:

@@ -80,7 +80,8 @@ class Method(_Strict):
 
     @property
     def published_names(self) -> list[str]:
-        """Names under which the paper's numbers for this method are filed; empty where it printed none."""
+        """Names under which the paper's numbers for this method are filed, the paper's own first, then those of others'
+        runs of it; empty where there are none."""
         return [self.published] if isinstance(self.published, str) else self.published
 
 

@@ -38,13 +38,13 @@ PEARL_SETTINGS = SETTINGS | {
 
 
 class TwoGoals(PointRobot):
-    """A point at the origin, and a goal to its left or to its right: nothing but the rewards tells which."""
+    """A point at the origin, and a goal near on its right or far on its left: nothing but the rewards tells which."""
 
     horizon = 10
 
     def __init__(self):
         super().__init__()
-        self.train_set = self.test_set = np.array([[1.0, 0.0], [-1.0, 0.0]])
+        self.train_set = self.test_set = np.array([[0.4, 0.0], [-0.9, 0.0]])
 
     def start(self, n, rng):
         return np.zeros((n, 2))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from shared.study.state import from_bytes, to_bytes
@@ -19,13 +20,15 @@ def test_a_restored_learner_goes_on_alike(make_multitask):
     assert one.env_steps == 40 + 2 * 2 * 20
 
 
+@pytest.mark.slow
 def test_the_told_learns_what_the_blind_cannot(make_multitask):
-    settings = {"hidden_size": 64, "learning_rate": 1e-3, "batch_size": 64, "gradient_steps": 100, "visit_steps": 80}
+    settings = {"learning_rate": 1e-3, "target_rate": 0.05, "discount": 0.8, "reward_scale": 20.0, "batch_size": 32}
+    settings |= {"hidden_size": 32, "gradient_steps": 100, "visit_steps": 80}
     returns = {}
     for told in (True, False):
         agent = make_multitask(told=told, evaluations=4, **settings)
-        for _ in range(10):
+        for _ in range(16):
             agent.train()
         returns[told] = agent.adapt(agent.family.test_set, 1, np.random.default_rng(0))
-    assert returns[True].min() > -6.5  # the best is −4.5
-    assert returns[False].mean() < -9
+    assert returns[True].mean() > -3.2  # the best is −2.1
+    assert returns[False].mean() < -6.49  # who is not told is nowhere nearer than 0.65 on average, in ten steps

@@ -127,7 +127,7 @@ def test_a_row_holds_state_action_reward_done_and_next_state(two_goals):
     x = torch.arange(10) / 10
     torch.testing.assert_close(data.states, torch.stack([x, torch.zeros(10)], 1))
     torch.testing.assert_close(data.next_states, torch.stack([x + 0.1, torch.zeros(10)], 1))
-    torch.testing.assert_close(data.rewards, -(x + 1.1))  # the goal of task 1 lies on the other side
+    torch.testing.assert_close(data.rewards, -(x + 1.0))  # the goal of task 1 lies on the other side
     assert (data.done == 0).all()
     torch.testing.assert_close(layout.context(rows, next_states=False), torch.cat([rows[:, :4], rows[:, 5:6]], 1))
     assert layout.context(rows, next_states=True).shape == (10, 7)
@@ -238,17 +238,20 @@ def test_paths_are_the_places_after_each_step(make_pearl, few_goals):
     np.testing.assert_allclose(measures["y20"], -1.0)
 
 
+@pytest.mark.slow
 def test_learns_to_find_out_where_the_goal_is(make_pearl):
     agent = make_pearl(
-        hidden_size=64, encoder_size=64, learning_rate=1e-3, batch_size=64, meta_batch=4, context_size=32,
-        gradient_steps=100, visits=2, prior_steps=40, extra_steps=40, initial_steps=100, evaluations=8,
+        hidden_size=32, encoder_size=32, learning_rate=1e-3, target_rate=0.05, discount=0.8, reward_scale=20.0,
+        batch_size=32, meta_batch=4, context_size=20, gradient_steps=100, prior_steps=40, extra_steps=40,
+        initial_steps=100, evaluations=64,
     )  # fmt: skip
-    for _ in range(15):
+    for _ in range(14):
         agent.train()
-    returns = agent.adapt(agent.family.test_set, 2, np.random.default_rng(0))["return"]
-    # The best is −0.9 − 0.8 − … − 0 = −4.5; on average over both sides, whoever does not know earns at most −10.
-    assert returns[:, 0].mean() < -9
-    assert returns[:, 1].min() > -6.5
+    returns = agent.adapt(agent.family.test_set, 2, np.random.default_rng(0))["return"].mean(axis=0)
+    # The best for who knows is −0.3 − 0.2 − 0.1 here and −0.8 − 0.7 − … − 0.1 there: −2.1 on average. Who does not know
+    # is everywhere 0.65 away on average, −6.5 in ten steps.
+    assert returns[0] < -5.5
+    assert returns[1] > -4.2
 
 
 def test_configuration_is_checked(make_pearl):

@@ -69,3 +69,15 @@ def test_running_mean_is_centred():
     assert smooth[97] == 0
     assert smooth[103] == 0
     assert scores.running_mean(np.array([3.0])).tolist() == [3.0]
+
+
+def test_evaluations_while_training_become_a_curve():
+    first = pd.concat([rows(0, 0, [[1, 2], [3, 4]]), rows(0, 100, [[0, 10], [0, 20]])])
+    second = pd.concat([rows(1, 10, [[0, 0]]), rows(1, 110, [[0, 100]])])
+    steps, values = scores.evaluation_matrix(pd.concat([first, second]), episode="last")
+    # Seed 0 was evaluated at 0, before seed 1 began, and at 100, where seed 1 stood at nine tenths of the way.
+    assert steps.tolist() == [100]
+    np.testing.assert_allclose(values, [[15.0], [90.0]])
+    steps, values = scores.evaluation_matrix(first)
+    assert (steps.tolist(), values.tolist()) == ([0, 100], [[5.0, 15.0]])
+    assert scores.evaluation_matrix(first.iloc[:0])[1].shape == (0, 0)

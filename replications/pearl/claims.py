@@ -145,6 +145,30 @@ def gains_by_adaptation(evidence: Evidence) -> ClaimResult | None:
     return _above(statistic, gain, evidence.spec.options["threshold"], {method: last})
 
 
+def ends_alike(evidence: Evidence) -> ClaimResult | None:
+    """Ours: two implementations of one algorithm end within twice the pooled standard deviation of their seeds."""
+    (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
+    scores = _common(evidence, experiment, methods)
+    if scores is None or any(len(array) < 2 for array in scores.values()):
+        return None
+    seeds = [array.mean(axis=1) for array in scores.values()]
+    spread = np.sqrt(np.mean([own.var(ddof=1) for own in seeds]))
+    distance = abs(seeds[0].mean() - seeds[1].mean()) / max(spread, 1e-12)
+    error = np.sqrt(sum(1 / len(own) for own in seeds))  # of a difference of means, in units of the spread
+    return ClaimResult(
+        statistic="distance of the mean returns in standard deviations of the seeds",
+        value=distance,
+        low=max(distance - 1.96 * error, 0.0),
+        high=distance + 1.96 * error,
+        threshold=2.0,
+        direction="below",
+        seeds=min(map(len, seeds)),
+        detail=", ".join(
+            f"{name}: {own.mean():.0f} ± {own.std(ddof=1):.0f}" for name, own in zip(methods, seeds, strict=True)
+        ),
+    )
+
+
 def reaches_published(evidence: Evidence) -> ClaimResult | None:
     """The last value that is published of the curve of an experiment is reached."""
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods

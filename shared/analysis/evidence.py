@@ -173,6 +173,12 @@ class Evidence:
         rows = rows[rows["x_name"] == ""]
         return float(rows["value"].iloc[0]) if len(rows) else None
 
+    def last_published(self, experiment: str, method: str) -> float | None:
+        """Return where the published curve of a cell ends, the mean where several end there; None without one."""
+        rows = self.published_rows(experiment, method)
+        rows = rows[rows["x_value"] == rows["x_value"].max()]
+        return float(rows["value"].mean()) if len(rows) else None
+
     def published_rows(self, experiment: str, method: str) -> pd.DataFrame:
         """Return the published rows of a cell, other papers' quotations of it left out."""
         target = self.replication.experiments[experiment].published

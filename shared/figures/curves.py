@@ -28,6 +28,7 @@ from shared.figures.theme import Style
 BAND = "band: 95 % bootstrap over training seeds"
 NO_BAND = "one seed, so no band"
 MEAN_LINE = "no training: mean score"
+FINAL_LEVEL = "value after the last step"
 DEFAULT_METRIC = "train/return"
 
 PUBLISHED_NUMBER = "published (number)"
@@ -43,6 +44,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     THIS_MACHINE: {"ls": "-"},
     REFERENCE: {"ls": "--", "alpha": 0.55},
     MEAN_LINE: {"lw": 1.0, "ls": (0, (6, 2))},
+    FINAL_LEVEL: {"lw": 0.9, "ls": (0, (3, 3))},
     PUBLISHED_NUMBER: {"ls": ":", "lw": 1.2},
     **dict.fromkeys((*PUBLISHED_CURVES.values(), "published"), _HOLLOW),
 }
@@ -66,10 +68,13 @@ def learning_curves(evidence: Evidence) -> Figure:
     have no x. Where the experiment's `published` declares `normalise`, everything is on that scale.
 
     Options: `metric` (the column; default: that of `published.curve`, else `train/return`), `panels` (title
-    → list of experiments), `labels` (experiment → its name in the legend), `x_scale` (`linear` or `log`),
-    `y_label`, `y_limits`.
+    → list of experiments), `labels` (experiment → its name in the legend), `final_levels` (methods whose last value
+    crosses the panel as a dashed line), `x_scale` (`linear` or `log`), `y_label`, `y_limits`.
     """
-    options = read_options(evidence, metric=None, panels=None, labels={}, x_scale="linear", y_label=None, y_limits=None)
+    options = read_options(
+        evidence, metric=None, panels=None, labels={}, final_levels=(), x_scale="linear", y_label=None, y_limits=None
+    )
+    check_names(evidence, "final_levels", "method", options["final_levels"])
     grouping = read_panels(evidence, options["panels"])
     check_names(evidence, "labels", "experiment", options["labels"])
     series = {title: list(_series(evidence, names, options["labels"])) for title, names in grouping.items()}
@@ -79,7 +84,10 @@ def learning_curves(evidence: Evidence) -> Figure:
     for axis, (title, lines) in zip(axes, series.items(), strict=True):
         axis.set_ylabel(options["y_label"] or _y_label(evidence, lines))
         for line in lines:
-            for kind in _draw_series(axis, evidence, line, looks[line.label], options["metric"]):
+            kinds = list(_draw_series(axis, evidence, line, looks[line.label], options["metric"]))
+            if line.method in options["final_levels"]:
+                kinds += _draw_final_level(axis, evidence, line, looks[line.label], options["metric"])
+            for kind in kinds:
                 handles[line.label] = series_sample(looks[line.label])
                 handles[kind] = kind_sample(kind)
         _finish(axis, title, options)
@@ -143,6 +151,16 @@ def _draw_series(axis: Axes, evidence: Evidence, line: Series, style: Style, met
         axis.axhline(level, color=style.colour, lw=1.0, ls=(0, (6, 2)))
         yield MEAN_LINE
     yield from _draw_published(axis, evidence, line, style)
+
+
+def _draw_final_level(axis: Axes, evidence: Evidence, line: Series, style: Style, metric: str | None) -> list[str]:
+    """Draw the last value of a curve across the panel: this machine's, or else the reference's."""
+    curves = (_curve(evidence, line, metric, origin) for origin in reversed(origins(evidence)))
+    curve = next((curve for curve in curves if curve is not None), None)
+    if curve is None:
+        return []
+    axis.axhline(curve.value[-1], color=style.colour, **_KINDS[FINAL_LEVEL])
+    return [FINAL_LEVEL]
 
 
 def _draw_published(axis: Axes, evidence: Evidence, line: Series, style: Style) -> Iterator[str]:

@@ -71,6 +71,35 @@ def test_learning_curves_overlay_ours_reference_and_published(ran):
         assert part in label
 
 
+def test_runs_of_a_third_party_are_not_the_papers(ran):
+    ran.publish(
+        {"method": "Random", "value": 5.0},
+        {"method": "Oracle", "value": 10.0},
+        CURVE_ROW | {"x_value": 5, "value": 0.4},
+        CURVE_ROW | {"x_value": 6, "value": 0.5, "method": "Ours (quoted)", "source": "others"},
+    )
+    figure = learning_curves(load(ran, ["short"], ["ours"]))
+    assert {"published (digitised)", "run by a third party"} < legend(figure)
+    assert "others (run by a third party)" in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_final_levels_cross_the_panel(ran):
+    axis = learning_curves(load(ran, ["short"], ["ours"], final_levels=["ours"])).axes[0]
+    *_, level = axis.lines
+    np.testing.assert_allclose(level.get_ydata(), 1.0)  # 9, on a scale from Random's 5 to the oracle's 9
+    assert level.get_xdata() == [0, 1]
+    assert "value after the last step" in legend(axis.figure)
+    with pytest.raises(StudyError, match="unknown method 'our'"):
+        learning_curves(load(ran, ["short"], ["ours"], final_levels=["our"]))
+
+
+def test_evaluations_while_training_are_a_curve_too(ran):
+    axis = learning_curves(load(ran, ["short"], ["ours"], metric="evaluation")).axes[0]
+    reference, ours = axis.lines[:2]
+    assert ours.get_xdata().tolist() == [1000]
+    np.testing.assert_allclose((ours.get_ydata()[-1], reference.get_ydata()[-1]), (0.75, 0.5))
+
+
 def test_several_seeds_have_a_band(ran):
     ran.run("short", "ours", [8] * 4, seed=1)
     ran.train("short", "ours", {100: 9, 500: 9, 1000: 9}, seed=1)
@@ -156,6 +185,14 @@ def test_score_table_has_ours_published_reference_and_bold(ran):
     assert table.cells[2][0].bold
     assert np.isnan(absent.value)
     assert "Figure 2" not in " ".join(table.notes)  # the table shows printed numbers, not the curve
+
+
+def test_a_table_can_show_where_published_curves_end(ran):
+    table = score_table(load(ran, ["short"], ["ours", "random"], curve_ends=True))
+    assert table.cells[0][0].published == 0.8
+    assert np.isnan(table.cells[1][0].published)
+    assert "published: where the curve ends" in table.notes
+    assert "Figure 2" in " ".join(table.notes)
 
 
 def test_unranked_methods_leave_bold_to_the_others(ran):

@@ -142,15 +142,16 @@ class VectorMDPs(VectorTasks):
         rewards, transitions = self._family.unpack(tasks)
         if transitions.min() < 0 or not np.allclose(transitions.sum(axis=-1), 1.0):
             raise ValueError("each row of transition probabilities must be non-negative and sum to 1")
-        self._mean_rewards = rewards.ravel()
-        # The last cumulative probability is left out: a uniform draw above all others means the last state. In blocks
-        # of up to eight columns, padded with what no draw exceeds, a row is copied at once and counted as one word.
-        cumulative = transitions.reshape(-1, self._family.states)[:, :-1].cumsum(axis=-1)
-        self._cumulative = []
-        for block in np.split(cumulative, range(8, cumulative.shape[1], 8), axis=1):
-            width = 1 << max(block.shape[1] - 1, 0).bit_length()
-            padding = ((0, 0), (0, width - block.shape[1]))
-            self._cumulative.append(np.pad(block.astype(np.float32), padding, constant_values=np.inf))
+        # A step looks up a row of cumulative probabilities, without the last: a uniform draw above all others means the
+        # last state. Finding it in so large a table is most of the time, so what is left over by blocks of eight
+        # columns, which are compared and counted as one word, shares the row of the mean reward.
+        cumulative = transitions.reshape(-1, self._family.states)[:, :-1].cumsum(axis=-1).astype(np.float32)
+        left_over = cumulative.shape[1] % 8
+        self._rewards_and_rest = np.concatenate(
+            [rewards.reshape(-1, 1).astype(np.float32), cumulative[:, :left_over]], axis=1
+        )
+        blocks = range(left_over, cumulative.shape[1], 8)
+        self._blocks = [np.ascontiguousarray(cumulative[:, start : start + 8]) for start in blocks]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Put the tasks that `options["reset_mask"]` names (all by default) back to state 0."""
@@ -167,13 +168,17 @@ class VectorMDPs(VectorTasks):
         `info["expected_reward"]` holds the mean rewards of the states and actions.
         """
         pairs = self._rows + self._states * self._family.actions + self.checked_actions(actions)
-        means = self._mean_rewards.take(pairs)
+        found = self._rewards_and_rest.take(pairs, axis=0)
+        means = found[:, 0].astype(np.float64)
         rewards = means + self._rng.standard_normal(self.num_envs, dtype=np.float32)
         uniforms = self._rng.random(self.num_envs, dtype=np.float32)
         self._states = np.zeros(self.num_envs, dtype=np.int64)
-        for block in self._cumulative:
-            passed = block.take(pairs, axis=0) < uniforms[:, None]
-            self._states += np.bitwise_count(passed.view(f"u{block.shape[1]}"))[:, 0]
+        for column in found.T[1:]:
+            self._states += column < uniforms
+        if self._blocks:
+            eightfold = uniforms.repeat(8).reshape(-1, 8)
+            for block in self._blocks:
+                self._states += np.bitwise_count((block.take(pairs, axis=0) < eightfold).view(np.uint64))[:, 0]
         self._clock += 1
         terminated = self._clock >= self._family.horizon
         return self._states.copy(), rewards, terminated, self._truncated.copy(), {"expected_reward": means}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shared.networks.mlp import MLP
 from shared.networks.squashed_gaussian import gaussian_head, sample
 from shared.rl.rollout import Batch
-from shared.rl.sac import critic_loss, move_towards, policy_loss, soft_values, td_targets
+from shared.rl.sac import critic_loss, move_towards, policy_loss, soft_values, td_targets, value_loss
 
 
 class ActorCriticConfig(BaseModel):
@@ -88,7 +88,7 @@ class ActorCritic:
             drawn = torch.cat([batch.states, actions, to_policy], dim=1)
             q = torch.minimum(*(critic(drawn)[:, 0] for critic in self.critics))
         values = self.value(torch.cat([batch.states, told], dim=1))[:, 0]
-        v_loss = (values - soft_values(q, log_probs).detach()).square().mean()
+        v_loss = value_loss(values, soft_values(q, log_probs))
         self._descend("value", v_loss)
         move_towards(self.target.parameters(), self.value.parameters(), c.target_rate)
 

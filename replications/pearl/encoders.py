@@ -1,8 +1,8 @@
-"""Inference of the latent z from context, transitions of one task (Rakelly et al. 2019, Sec. 4.1 and 6.3).
+"""Inference of the latent z from context, transitions of one task (Rakelly et al. 2019, Sec. 4.1 and 6.4).
 
 An encoder maps contexts `(M, N, width)` of M tasks to the mean and the variance of z, `(M, latents)` each. `mask`
 `(M, N)` marks the transitions that are there, for contexts of different lengths; they may stand anywhere in the
-context, in their order.
+context, in their order. Without any, the answer is the prior: N(0, I), or 0 for a deterministic latent.
 """
 
 from typing import Literal
@@ -19,10 +19,11 @@ MIN_VARIANCE = 1e-7
 def product_of_gaussians(means: Tensor, variances: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance `(M, D)` of the normalised product of N Gaussian factors `(M, N, D)` (Eq. 2).
 
-    σ² = 1 / Σ 1/σₙ² and μ = σ² Σ μₙ/σₙ², over the factors that `mask` `(M, N)` marks.
+    σ² = 1 / Σ 1/σₙ² and μ = σ² Σ μₙ/σₙ², over the factors that `mask` `(M, N)` marks; N(0, 1) where it marks none.
     """
     precisions = mask[..., None] / variances
-    variance = 1 / precisions.sum(dim=1)
+    total = precisions.sum(dim=1)
+    variance = torch.where(total > 0, 1 / total, 1.0)
     return variance * (precisions * means).sum(dim=1), variance
 
 
@@ -44,7 +45,7 @@ class PermutationInvariant(nn.Module):
         tasks, length, width = context.shape
         outputs = self.factors(context.reshape(-1, width)).view(tasks, length, -1)
         if self.deterministic:
-            mean = (mask[..., None] * outputs).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+            mean = (mask[..., None] * outputs).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
             return mean, torch.zeros_like(mean)
         means, raw = outputs.chunk(2, dim=2)
         return product_of_gaussians(means, softplus(raw).clamp(min=MIN_VARIANCE), mask)
@@ -68,9 +69,10 @@ class Recurrent(nn.Module):
         context = context.gather(1, order[..., None].expand_as(context))
         features = self.features(context.flatten(0, 1)).relu().view(*context.shape[:2], -1)
         states, _ = self.memory(features)
-        last = mask.sum(dim=1).long() - 1
-        mean, raw = self.head(states[torch.arange(len(last)), last]).chunk(2, dim=1)
-        return mean, softplus(raw).clamp(min=MIN_VARIANCE)
+        lengths = mask.sum(dim=1).long()
+        mean, raw = self.head(states[torch.arange(len(lengths)), lengths - 1]).chunk(2, dim=1)
+        known = (lengths > 0)[:, None]
+        return torch.where(known, mean, 0.0), torch.where(known, softplus(raw).clamp(min=MIN_VARIANCE), 1.0)
 
 
 def make_encoder(

@@ -48,7 +48,7 @@ class StableBaselinesSAC:
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
         if config.iteration_steps % family.horizon:
             raise ValueError(f"iteration_steps must be whole episodes of {family.horizon} steps")
-        self.family, self.config = family, config
+        self.family, self.config, self.device = family, config, device
         self.rng = np.random.default_rng(seed)
         self._globals = self._first_globals(seed)
         self.stage = Stage(family)
@@ -119,21 +119,32 @@ class StableBaselinesSAC:
 
     def _first_globals(self, seed: np.random.SeedSequence) -> dict[str, Any]:
         numpys, torchs = seed.spawn(2)
-        legacy = np.random.RandomState(np.random.MT19937(numpys)).get_state(legacy=False)
-        return {
-            "numpy": legacy,
-            "torch": torch.Generator().manual_seed(int(torchs.generate_state(1)[0])).get_state(),
+        number = int(torchs.generate_state(1)[0])
+        states = {
+            "numpy": np.random.RandomState(np.random.MT19937(numpys)).get_state(legacy=False),
+            "torch": torch.Generator().manual_seed(number).get_state(),
         }
+        if self.device.startswith("cuda"):
+            states["cuda"] = torch.Generator(self.device).manual_seed(number).get_state()
+        return states
 
     @contextmanager
     def _own_generators(self) -> Iterator[None]:
         """Within the context the global generators, which the library draws from, are this learner's."""
-        before = np.random.get_state(legacy=False), torch.get_rng_state()
-        np.random.set_state(self._globals["numpy"])
-        torch.set_rng_state(self._globals["torch"])
+        before = self._read_globals()
+        self._write_globals(self._globals)
         try:
             yield
         finally:
-            self._globals = {"numpy": np.random.get_state(legacy=False), "torch": torch.get_rng_state()}
-            np.random.set_state(before[0])
-            torch.set_rng_state(before[1])
+            self._globals = self._read_globals()
+            self._write_globals(before)
+
+    def _read_globals(self) -> dict[str, Any]:
+        states = {"numpy": np.random.get_state(legacy=False), "torch": torch.get_rng_state()}
+        return states | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.startswith("cuda") else {})
+
+    def _write_globals(self, states: dict[str, Any]) -> None:
+        np.random.set_state(states["numpy"])
+        torch.set_rng_state(states["torch"])
+        if "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self.device)

@@ -68,13 +68,28 @@ class Config(NetworkConfig):
 
 
 class Trials(NamedTuple):
-    """Complete trials, time-major: T steps of N trials over I inputs."""
+    """Complete trials, time-major: T steps of N trials over I inputs.
+
+    An episode that ended before its horizon stands still until all begin the next; `lived` `(T, N)` marks the steps
+    that took place, and is None where all did.
+    """
 
     inputs: Tensor
     actions: Tensor
     log_probs: Tensor
     rewards: np.ndarray
     expected_rewards: np.ndarray
+    lived: Tensor | None
+
+    @property
+    def steps(self) -> int:
+        """Environment steps that took place."""
+        return self.rewards.size if self.lived is None else int(self.lived.sum())
+
+
+def living(x: Tensor, lived: Tensor | None) -> Tensor:
+    """Return the entries of `x` `(T, N, …)` of steps that took place, in one row each, or `x` itself if all did."""
+    return x if lived is None else x[lived]
 
 
 class TrialEncoder:
@@ -140,8 +155,9 @@ def play(
     tasks: np.ndarray,
     episodes: int,
     rng: np.random.Generator,
+    most_probable: bool = False,
 ) -> Trials:
-    """Play one trial of `episodes` episodes in each of `tasks` `(N, task_dim)` with sampled actions.
+    """Play one trial of `episodes` episodes in each of `tasks` `(N, task_dim)`; sampled or `most_probable` actions.
 
     The hidden state starts at zero with the trial and is carried over the ends of its episodes.
     """
@@ -158,20 +174,25 @@ def play(
     last_states, actions = None, encoder.first_actions(trials)
     all_actions = np.empty((steps, *actions.shape), dtype=actions.dtype)
     rewards, flags = np.zeros(trials, np.float32), np.ones(trials, np.float32)
+    lived, over = np.ones((steps, trials), dtype=bool), np.zeros(trials, dtype=bool)
     for t in range(steps):
         encoder.write(inputs[t], states, last_states, actions, rewards, flags)
         outputs, hidden = actor.step(inputs[t].to(device), hidden)
         actions, log_probs[t] = encoder.head.sample(outputs.cpu(), rng)
-        last_states = states
+        if most_probable:
+            actions = encoder.head.mode(outputs.cpu())
+        last_states, lived[t] = states, ~over
         taken = actions if encoder.discrete else np.clip(actions, -1.0, 1.0)
         states, rewards, terminated, truncated, info = envs.step(taken)
         all_actions[t], all_rewards[t], expected[t] = actions, rewards, info.get("expected_reward", rewards)
-        rewards, flags = rewards.astype(np.float32), (terminated | truncated).astype(np.float32)
-        # An episode that ended early stands still until all begin the next: its actions do nothing and earn nothing.
+        over = terminated | truncated
+        rewards, flags = rewards.astype(np.float32), over.astype(np.float32)
         if (t + 1) % family.horizon == 0:
             states, _ = envs.reset()
+            over = np.zeros(trials, dtype=bool)
     tensors = (tensor.to(device) for tensor in (inputs, torch.from_numpy(all_actions), log_probs))
-    return Trials(*tensors, all_rewards, expected)
+    mask = None if lived.all() else torch.from_numpy(lived).to(device)
+    return Trials(*tensors, all_rewards, expected, mask)
 
 
 class Standardiser:
@@ -218,10 +239,27 @@ def gradient_step(optimiser: torch.optim.Optimizer, loss: Tensor, max_norm: floa
     optimiser.step()
 
 
-def evaluate_policy(learner: "RL2", inputs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the actions' log-probabilities `(T, N)`, the policy's outputs `(T, N, ·)` and the mean entropy."""
-    outputs, head = learner.policy(inputs), learner.encoder.head
-    return head.log_prob(outputs, actions), outputs, head.entropy(outputs).mean()
+class PolicyBatch(NamedTuple):
+    """What a policy update needs of some trials, at the steps that took place; `inputs` are whole trials."""
+
+    inputs: Tensor
+    lived: Tensor | None
+    actions: Tensor
+    old_log_probs: Tensor
+    advantages: Tensor
+
+
+def policy_batch(trials: Trials, advantages: Tensor, chosen: Tensor | slice) -> PolicyBatch:
+    """Take the trials `chosen` out of `trials` and their `advantages` `(T, N)`."""
+    lived = None if trials.lived is None else trials.lived[:, chosen]
+    steps = (living(x[:, chosen], lived) for x in (trials.actions, trials.log_probs, advantages))
+    return PolicyBatch(trials.inputs[:, chosen], lived, *steps)
+
+
+def evaluate_policy(learner: "RL2", batch: PolicyBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the actions' log-probabilities, the policy's outputs, one per step of `batch`, and the mean entropy."""
+    outputs, head = living(learner.policy(batch.inputs), batch.lived), learner.encoder.head
+    return head.log_prob(outputs, batch.actions), outputs, head.entropy(outputs).mean()
 
 
 def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, float]:
@@ -229,12 +267,12 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
     c, kls, entropies = learner.config, [], []
     for _ in range(c.policy_epochs):
         for chosen in learner.minibatches(len(trials.rewards[0]), c.minibatch_trials):
-            log_probs, _, entropy = evaluate_policy(learner, trials.inputs[:, chosen], trials.actions[:, chosen])
-            old = trials.log_probs[:, chosen]
-            surrogate = clipped_surrogate(log_probs, old, advantages[:, chosen], c.clip)
+            batch = policy_batch(trials, advantages, chosen)
+            log_probs, _, entropy = evaluate_policy(learner, batch)
+            surrogate = clipped_surrogate(log_probs, batch.old_log_probs, batch.advantages, c.clip)
             gradient_step(learner.policy_optimiser, -surrogate - learner.entropy_bonus * entropy, c.max_gradient_norm)
             with torch.no_grad():
-                kls.append(float(approximate_kl(log_probs, old)))
+                kls.append(float(approximate_kl(log_probs, batch.old_log_probs)))
                 entropies.append(float(entropy))
     return {"policy/kl": kls[-1], "policy/entropy": float(np.mean(entropies))}
 
@@ -247,26 +285,29 @@ def trpo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str,
     gradient = torch.zeros_like(flatten(parameters))
     entropies = []
     for chosen in learner.minibatches(count, c.minibatch_trials):
-        log_probs, _, entropy = evaluate_policy(learner, trials.inputs[:, chosen], trials.actions[:, chosen])
-        ratio = torch.exp(log_probs - trials.log_probs[:, chosen])
-        objective = (ratio * advantages[:, chosen]).mean() + learner.entropy_bonus * entropy
+        batch = policy_batch(trials, advantages, chosen)
+        log_probs, _, entropy = evaluate_policy(learner, batch)
+        ratio = torch.exp(log_probs - batch.old_log_probs)
+        objective = (ratio * batch.advantages).mean() + learner.entropy_bonus * entropy
         gradient += flatten(torch.autograd.grad(objective, parameters)) * (len(chosen) / count)
         entropies.append(float(entropy.detach()))
 
     share = slice(0, max(1, round(c.fisher_share * count)))
-    inputs, actions = trials.inputs[:, share], trials.actions[:, share]
-    old, push, pull = policy.linearize(inputs)
+    batch = policy_batch(trials, advantages, share)
+    all_old, push, pull = policy.linearize(batch.inputs)
+    old = living(all_old, batch.lived)
+    weights = torch.ones(all_old.shape[:2], device=old.device) if batch.lived is None else batch.lived.float()
+    weights = (weights / weights.sum())[..., None]
 
     def fisher_product(vector: Tensor) -> Tensor:
-        curved = head.fisher(old, push(unflatten(vector, parameters)))
-        return flatten(pull(curved / (old.shape[0] * old.shape[1])))
+        return flatten(pull(weights * head.fisher(all_old, push(unflatten(vector, parameters)))))
 
     @torch.no_grad()
     def evaluate(vector: Tensor) -> tuple[float, float]:
         assign(parameters, vector)
-        log_probs, outputs, entropy = evaluate_policy(learner, inputs, actions)
-        ratio = torch.exp(log_probs - trials.log_probs[:, share])
-        surrogate = (ratio * advantages[:, share]).mean() + learner.entropy_bonus * entropy
+        log_probs, outputs, entropy = evaluate_policy(learner, batch)
+        ratio = torch.exp(log_probs - batch.old_log_probs)
+        surrogate = (ratio * batch.advantages).mean() + learner.entropy_bonus * entropy
         return float(surrogate), float(head.kl(old, outputs).mean())
 
     step = natural_step(gradient, fisher_product, c.max_kl, c.cg_iterations, c.cg_damping)
@@ -283,12 +324,16 @@ def play_blocks(
     episodes: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Play all `tasks` and return the episodes' returns `(tasks, episodes)`; blocks of trials bound the memory."""
+    """Play all `tasks` and return the episodes' returns `(tasks, episodes)`; blocks of trials bound the memory.
+
+    Discrete actions are sampled, as in the paper; continuous ones are the policy's means, as other methods are judged.
+    """
     steps = episodes * family.horizon
     block = max(1, 500_000 // steps)
     returns = []
     for start in range(0, len(tasks), block):
-        rewards = play(policy, encoder, family, tasks[start : start + block], episodes, rng).rewards
+        some = tasks[start : start + block]
+        rewards = play(policy, encoder, family, some, episodes, rng, most_probable=not encoder.discrete).rewards
         returns.append(rewards.reshape(episodes, family.horizon, -1).sum(axis=1).T)
     return np.concatenate(returns)
 
@@ -319,12 +364,12 @@ class RL2:
         steps_per_trial = self.config.episodes * self.family.horizon
         tasks = self.family.train_tasks(max(1, self.config.batch_steps // steps_per_trial), self.rng)
         trials = play(self.policy, self.encoder, self.family, tasks, self.config.episodes, self.rng)
-        self.env_steps += trials.rewards.size
+        self.env_steps += trials.steps
         advantages, targets, metrics = self._advantages(trials)
         self._follow_schedules()
         update = trpo_update if self.config.algorithm == "trpo" else ppo_update
         metrics |= update(self, trials, advantages)
-        metrics |= self._fit_baseline(trials.inputs, targets)
+        metrics |= self._fit_baseline(trials, targets)
         totals = trials.rewards.sum(axis=0)
         spread = {"train/return": float(totals.mean()), "train/return_se": float(totals.std() / len(totals) ** 0.5)}
         return spread | metrics
@@ -386,18 +431,21 @@ class RL2:
         targets = self._tensor((returns_to_fit - mean) / spread)
         within_step = returns - returns.mean(axis=1, keepdims=True)
         explained = 1 - float((returns - values).var() / within_step.var())
-        scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        counted = advantages if trials.lived is None else advantages[trials.lived.cpu().numpy()]
+        scaled = (advantages - counted.mean()) / (counted.std() + 1e-8)
         return self._tensor(scaled), targets, {"baseline/explained_variance": explained}
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    def _fit_baseline(self, inputs: Tensor, targets: Tensor) -> dict[str, float]:
+    def _fit_baseline(self, trials: Trials, targets: Tensor) -> dict[str, float]:
         """Least squares on the λ-returns of this batch's trials (λ = 1: discounted returns)."""
         c, losses = self.config, []
         for _ in range(c.baseline_epochs):
-            for chosen in self.minibatches(inputs.shape[1], c.baseline_minibatch_trials):
-                loss = (self.baseline(inputs[:, chosen])[..., 0] - targets[:, chosen]).square().mean()
+            for chosen in self.minibatches(trials.inputs.shape[1], c.baseline_minibatch_trials):
+                lived = None if trials.lived is None else trials.lived[:, chosen]
+                errors = self.baseline(trials.inputs[:, chosen])[..., 0] - targets[:, chosen]
+                loss = living(errors, lived).square().mean()
                 gradient_step(self.baseline_optimiser, loss, c.max_gradient_norm)
                 losses.append(float(loss.detach()))
         return {"baseline/loss": float(np.mean(losses))}

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from shared.rl.trpo import categorical_fisher
-
 
 class Head(Protocol):
     """What a policy needs to know of its distribution."""
@@ -21,6 +19,9 @@ class Head(Protocol):
 
     def sample(self, outputs: Tensor, rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
         """Draw one action for each row of `outputs` `(N, width)`; also return their log-densities `(N,)`."""
+
+    def mode(self, outputs: Tensor) -> np.ndarray:
+        """Return the most probable action for each row of `outputs` `(N, width)`."""
 
     def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
         """Return the log-densities `(…)` of `actions` `(…)` or `(…, A)`."""
@@ -50,6 +51,10 @@ class Categorical:
         actions = np.minimum((cumulative <= thresholds).sum(axis=1), cumulative.shape[1] - 1)
         return actions, log_probs[torch.arange(len(actions)), torch.from_numpy(actions)]
 
+    def mode(self, outputs: Tensor) -> np.ndarray:
+        """Return the index of the largest output."""
+        return outputs.argmax(dim=1).numpy()
+
     def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
         """Return log softmax(outputs) at the actions."""
         return torch.log_softmax(outputs, dim=-1).gather(-1, actions[..., None])[..., 0]
@@ -66,7 +71,8 @@ class Categorical:
 
     def fisher(self, outputs: Tensor, tangent: Tensor) -> Tensor:
         """Return (diag(p) − p pᵀ) u."""
-        return categorical_fisher(torch.softmax(outputs, dim=-1), tangent)
+        probabilities = torch.softmax(outputs, dim=-1)
+        return probabilities * (tangent - (probabilities * tangent).sum(-1, keepdim=True))
 
 
 class Gaussian:
@@ -80,6 +86,10 @@ class Gaussian:
         mean, log_std = outputs.chunk(2, dim=-1)
         actions = mean + log_std.exp() * torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
         return actions.numpy(), self.log_prob(outputs, actions)
+
+    def mode(self, outputs: Tensor) -> np.ndarray:
+        """Return the means."""
+        return outputs.chunk(2, dim=-1)[0].numpy()
 
     def log_prob(self, outputs: Tensor, actions: Tensor) -> Tensor:
         """Return the normal log-density, summed over the coordinates."""

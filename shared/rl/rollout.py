@@ -73,7 +73,8 @@ class Stage:
     def play(self, tasks: np.ndarray, act: Act, rng: np.random.Generator, sparse: bool = False) -> Episodes:
         """Play one episode in each of `tasks` `(N, task_dim)`; `act` maps observations to actions, one row per task.
 
-        A step in which a simulation broke did not take place; the episode ends before it.
+        A step in which a simulation broke did not take place: the episode ends with the one before, for good where the
+        family says that breaking terminates it.
         """
         count = len(tasks)
         if count not in self._steppers:
@@ -86,9 +87,11 @@ class Stage:
         for _ in range(self.family.horizon):
             actions = act(observations)
             after, rewards, terminated, truncated, info = envs.step(actions)
-            valid = going & ~info["broken"] if "broken" in info else going.copy()
+            broke = going & info["broken"] if "broken" in info else np.zeros(count, dtype=bool)
             context_rewards = info["sparse_reward"] if sparse else rewards
-            steps.append((observations, actions, rewards, context_rewards, after, terminated, valid))
+            if broke.any() and steps:
+                steps[-1][-2][broke & terminated] = True
+            steps.append((observations, actions, rewards, context_rewards, after, terminated.copy(), going & ~broke))
             observations = after
             going = going & ~(terminated | truncated)
             if not going.any():

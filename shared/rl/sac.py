@@ -25,6 +25,11 @@ def critic_loss(predictions: Iterable[Tensor], targets: Tensor) -> Tensor:
     return sum((q - targets).square().mean() for q in predictions)
 
 
+def value_loss(values: Tensor, targets: Tensor) -> Tensor:
+    """Return mean (V(s) − target)² for targets from `soft_values` (2018a, Eq. 5 without its ½); none reaches them."""
+    return (values - targets.detach()).square().mean()
+
+
 def policy_loss(q: Tensor, log_probs: Tensor, temperature: Tensor | float = 1.0) -> Tensor:
     """Return mean (α log π(ã|s) − min_i Q_i(s, ã)), whose gradient passes through ã (2018a, Eq. 12)."""
     return (temperature * log_probs - q).mean()

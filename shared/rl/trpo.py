@@ -48,11 +48,6 @@ def conjugate_gradient(
     return x
 
 
-def categorical_fisher(probabilities: Tensor, tangent: Tensor) -> Tensor:
-    """Return (diag(p) − p pᵀ) u along the last axis: the Fisher matrix of a softmax in its logits, times u."""
-    return probabilities * (tangent - (probabilities * tangent).sum(-1, keepdim=True))
-
-
 def natural_step(
     gradient: Tensor, fisher_product: Callable[[Tensor], Tensor], max_kl: float, iterations: int, damping: float
 ) -> Tensor:

@@ -31,7 +31,7 @@ class Recording:
 def record(family: TaskFamily) -> list[Recording]:
     """Let every stepper that `family` makes from now on note where its simulations are.
 
-    Returns the growing list of notes, one for every stepper and every setting of its tasks, in order.
+    Returns the growing list of notes, one for every stepper and every change of its tasks, in order.
 
     Raises `ValueError` for a family whose steppers have no `positions`.
     """
@@ -71,7 +71,8 @@ def record(family: TaskFamily) -> list[Recording]:
 
         def recorded_set_tasks(tasks: np.ndarray) -> None:
             set_tasks(tasks)
-            begin(np.array(tasks))
+            if not np.array_equal(tasks, current[-1].tasks):
+                begin(np.array(tasks))
 
         begin(np.full((num_envs, family.task_dim), np.nan))  # until tasks are set
         envs.step, envs.reset, envs.set_tasks = recorded_step, recorded_reset, recorded_set_tasks

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from replications.rl2.imitation import Imitation
-from replications.rl2.rl2 import RL2, Standardiser, TrialEncoder, play
+from replications.rl2.rl2 import RL2, Standardiser, TrialEncoder, play, ppo_update, trpo_update
 from replications.rl2.tasks import BernoulliBandits, TabularMDPs
 from replications.rl2.transfer import Transfer
 from shared.tasks.family import TaskFamily
+from shared.tasks.locomotion import HopperDynamics
+from shared.tasks.point_robot import PointRobot
 
 SMALL = {
     "episodes": 5,
@@ -245,3 +247,75 @@ def test_bandits_have_no_state_input():
 
 def _spaces(family: TaskFamily):
     return family.observation_space, family.action_space
+
+
+class TwoSides(PointRobot):
+    """A point that starts between two goals, of which one counts."""
+
+    horizon = 5
+
+    def __init__(self):
+        super().__init__()
+        self.train_set = self.test_set = np.array([[0.4, 0.0], [-0.4, 0.0]])
+
+    def start(self, n, rng):
+        return np.zeros((n, 2))
+
+
+def test_continuous_states_and_actions_are_taken_as_they_are():
+    family = TwoSides()
+    agent = learner(family, episodes=2)
+    assert agent.encoder.width == 2 + 2 + 2
+    trials = play(*parts(agent), family, family.train_set, 2, np.random.default_rng(0))
+    assert trials.actions.shape == (10, 2, 2)
+    assert trials.actions.abs().max() > 1  # what was drawn; the point moves by what is within [-1, 1]
+    moves = trials.actions[:4].clamp(-1, 1) * 0.1
+    torch.testing.assert_close(trials.inputs[1:5, :, :2], moves.cumsum(0))
+    torch.testing.assert_close(trials.inputs[1:, :, 2:4], trials.actions[:-1])
+    torch.testing.assert_close(trials.inputs[1:, :, 4], torch.from_numpy(trials.rewards[:-1]))
+    assert trials.inputs[:, 0, 5].tolist() == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert (trials.inputs[5, :, :2] == 0).all()  # a new episode begins at the start
+    assert trials.lived is None
+    with pytest.raises(ValueError, match="discrete"):
+        learner(family, inputs="transition")
+
+
+def test_continuous_tests_are_played_with_the_mean_action():
+    family = TwoSides()
+    agent = learner(family, episodes=2)
+    returns = [agent.adapt(family.test_set, 2, np.random.default_rng(seed)) for seed in (0, 1)]
+    np.testing.assert_array_equal(*returns)
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "trpo"])
+def test_steps_after_an_early_end_count_for_nothing(algorithm):
+    family = HopperDynamics()
+    agent = learner(family, episodes=2, batch_steps=1600, minibatch_trials=2, algorithm=algorithm, inputs="separate")
+    trials = play(*parts(agent), family, family.train_set[:4], 2, np.random.default_rng(0))
+    assert trials.lived is not None
+    assert (trials.rewards[~trials.lived.numpy()] == 0).all()
+    assert trials.lived[0].all()
+    assert trials.lived[200].all()  # the second episode begins for all at once
+    assert trials.steps == trials.lived.sum() < 1600
+    # What the network would have done while it stood still does not matter to the update.
+    wild = trials._replace(actions=torch.where(trials.lived[..., None], trials.actions, 1e3))
+    twin = copy.deepcopy(agent)
+    update = ppo_update if algorithm == "ppo" else trpo_update
+    advantages, _, _ = agent._advantages(trials)
+    assert update(agent, trials, advantages) == update(twin, wild, advantages)
+    agent.train()
+    assert 0 < agent.env_steps < 1600
+
+
+@pytest.mark.slow
+def test_learns_to_find_out_which_side_counts():
+    family = TwoSides()
+    agent = learner(
+        family, episodes=2, hidden_size=32, batch_steps=4000, minibatch_trials=50, gae_lambda=0.9, entropy_bonus=0.0
+    )
+    for _ in range(40):
+        agent.train()
+    returns = agent.adapt(family.test_set, 2, np.random.default_rng(0))
+    # Who knows the side earns −0.3 − 0.2 − 0.1 = −0.6; who does not is 0.4 away on average, −2 in five steps.
+    assert returns[:, 1].mean() > -1.2
+    assert returns[:, 1].mean() > returns[:, 0].mean()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from shared.rl.trpo import assign, categorical_fisher, conjugate_gradient, flatten, line_search, natural_step, unflatten
+from shared.rl.trpo import assign, conjugate_gradient, flatten, line_search, natural_step, unflatten
 
 MATRIX = torch.tensor([[4.0, 1.0], [1.0, 3.0]])
 
@@ -21,16 +21,6 @@ def test_natural_step_maximises_the_gain_on_the_quadratic_trust_region():
     assert (step @ MATRIX @ step / 2).item() == pytest.approx(max_kl, rel=1e-5)
     natural = torch.linalg.solve(MATRIX, gradient)
     torch.testing.assert_close(step, natural * torch.sqrt(2 * max_kl / (gradient @ natural)))
-
-
-def test_categorical_fisher_is_the_hessian_of_the_kl_divergence():
-    logits = torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64)
-    p = torch.softmax(logits, 0)
-    hessian = torch.autograd.functional.hessian(
-        lambda other: (p * (p.log() - torch.log_softmax(other, 0))).sum(), logits
-    )
-    vector = torch.tensor([0.2, -1.0, 0.5], dtype=torch.float64)
-    torch.testing.assert_close(categorical_fisher(p, vector), hessian @ vector)
 
 
 def test_line_search_keeps_the_kl_bound():

@@ -73,7 +73,7 @@ class MultiTaskSAC:
 
             episodes = self.stage.play(self.family.train_set[tasks[players]], act, self.rng)
             for episode, player in enumerate(players):
-                self.replay.add(tasks[player], episodes.rows(episode))
+                self.replay.store(tasks[player], episodes.rows(episode))
             lengths = np.maximum(episodes.valid.sum(axis=0), 1)
             np.subtract.at(left, players, lengths)
             self.env_steps += int(lengths.sum())

@@ -16,7 +16,7 @@ from torch import Tensor
 from replications.pearl.actor_critic import ActorCritic, ActorCriticConfig, Encoding, adam, descend, mean_metrics
 from replications.pearl.encoders import kl_to_prior, make_encoder
 from shared.networks.mlp import MLP
-from shared.rl.replay import TaskReplay
+from shared.rl.replay import Selection, TaskReplay
 from shared.rl.rollout import Batch, Episodes, Layout, Stage
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
@@ -78,7 +78,8 @@ class PEARL:
             self.decoder_optimiser = adam(self.decoder, config.learning_rate)
         self.rng = np.random.default_rng(draws)
         self.noise = torch.Generator().manual_seed(int(noise.generate_state(1)[0]))
-        self.replay, self.recent = (TaskReplay(len(family.train_set), self.layout.width) for _ in range(2))
+        self.replay = TaskReplay(len(family.train_set), self.layout.width)
+        self.recent = self.replay.select()
         self.stage = Stage(family)
         self.env_steps = 0
 
@@ -128,10 +129,9 @@ class PEARL:
             np.subtract.at(left, players, lengths)
             self.env_steps += int(lengths.sum())
             for episode, player in enumerate(players):
-                rows = episodes.rows(episode)
-                self.replay.add(tasks[player], rows)
+                places = self.replay.store(tasks[player], episodes.rows(episode))
                 if recent:
-                    self.recent.add(tasks[player], rows)
+                    self.recent.add(tasks[player], places)
             returns.append((episodes.rewards * episodes.valid).sum(axis=0))
         return np.concatenate(returns)
 
@@ -184,7 +184,7 @@ class PEARL:
         truth = torch.cat([batch.rewards[:, None], batch.next_states], dim=1)
         return (predicted - truth).square().mean()
 
-    def _context(self, tasks: np.ndarray, memory: TaskReplay) -> tuple[Tensor, Tensor]:
+    def _context(self, tasks: np.ndarray, memory: Selection) -> tuple[Tensor, Tensor]:
         """Draw contexts `(M, context_size, ·)` for `tasks` `(M,)` from `memory`, with their masks."""
         c = self.config
         draw = memory.sample_sequences if c.encoder == "recurrent" else memory.sample

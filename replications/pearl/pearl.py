@@ -20,6 +20,7 @@ from shared.rl.replay import Selection, TaskReplay
 from shared.rl.rollout import Batch, Episodes, Layout, Stage
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
+from shared.tasks.task_sets import check_task_sets
 
 
 class Config(ActorCriticConfig):
@@ -62,6 +63,7 @@ class PEARL:
     Config = Config
 
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
+        check_task_sets(family)
         weights, draws, noise = seed.spawn(3)
         generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
         states, actions = (space.shape[0] for space in (family.observation_space, family.action_space))

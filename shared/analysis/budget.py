@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from shared.study.schema import Replication
 
 
-def is_reduced(replication: "Replication", experiment: str, method: str, scale: str) -> bool:
-    """Tell whether a run at `scale` trains for fewer environment steps than the paper's scale asks for."""
+def is_reduced(replication: "Replication", experiment: str, method: str, scale: str, needed: int | None = None) -> bool:
+    """Tell whether a run at `scale` trains for fewer environment steps than are `needed`, or the paper's scale has."""
     largest = training_budget(replication, experiment, method, SCALES[-1])
+    if largest is not None and needed is not None:
+        largest = min(largest, needed)
     return largest is not None and (training_budget(replication, experiment, method, scale) or 0) < largest
 
 

@@ -117,7 +117,7 @@ def _evaluated(claim: "Claim", evidence: Evidence, root: Path) -> tuple[ClaimRes
     replication = evidence.replication
     result = load_object(replication.qualified(claim.test), root)(evidence)
     reduced = any(
-        is_reduced(replication, experiment, method, str(rows["scale"].iloc[0]))
+        is_reduced(replication, experiment, method, str(rows["scale"].iloc[0]), claim.env_steps)
         for experiment in claim.experiments
         for method in evidence.methods(experiment)
         if len(rows := evidence.cell(experiment, method))

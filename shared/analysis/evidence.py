@@ -173,11 +173,19 @@ class Evidence:
         rows = rows[rows["x_name"] == ""]
         return float(rows["value"].iloc[0]) if len(rows) else None
 
-    def last_published(self, experiment: str, method: str) -> float | None:
-        """Return where the published curve of a cell ends, the mean where several end there; None without one."""
-        rows = self.published_rows(experiment, method)
-        rows = rows[rows["x_value"] == rows["x_value"].max()]
-        return float(rows["value"].mean()) if len(rows) else None
+    def published_nearby(self, experiment: str, method: str, origin: str) -> float | None:
+        """Return what published curves of a cell show after as many steps as ours was trained for, the mean of several.
+
+        That is the last point of each source up to then (within 3 %). None where there is none, or no run of ours.
+        """
+        rows, ours = self.published_rows(experiment, method), self.cell(experiment, method, origin)
+        reading = self.replication.experiments[experiment].published
+        if reading is None or reading.curve is None or ours.empty:
+            return None
+        steps = rows["x_value"] * reading.curve.steps_per_x
+        rows = rows[(rows["x_name"] == reading.curve.x_name) & (steps <= 1.03 * ours["env_steps"].max())]
+        last = rows.sort_values("x_value").groupby(["method", "source"])["value"].last()
+        return float(last.mean()) if len(last) else None
 
     def published_rows(self, experiment: str, method: str) -> pd.DataFrame:
         """Return the published rows of a cell, other papers' quotations of it left out."""

@@ -9,7 +9,7 @@ from shared.figures.spec import check_names, method_label, notes, origins, read_
 from shared.figures.tables import Cell, Table
 
 INTERVAL = "±: half the 95 % bootstrap interval of the mean over seeds and test tasks"
-CURVE_ENDS = "published: where the curve ends"
+NEARBY = "published: after as many environment steps as ours was trained for"
 BOLD = "bold: best of its experiment or not significantly worse (one-sided {test} t-test, p = 0.05)"
 
 
@@ -19,15 +19,17 @@ def score_table(evidence: Evidence) -> Table:
     A cell holds this machine's mean, or the reference's where `scale` is `reference`; below it the published
     number and the reference's. Options: `digits` (1), `paired` (t-test on common tasks; false is Welch's test),
     `corner`, `sections` (heading → list of methods; the headings stand above their rows), `unranked` (methods that
-    bold passes over, such as an optimum that no learner can reach), `curve_ends` (what was published is a curve: where
-    it ends stands in the cell).
+    bold passes over, such as an optimum that no learner can reach), `published_curves` (what was published
+    are curves: a cell has their values after as many steps as ours was trained for).
     """
-    options = read_options(evidence, digits=1, paired=False, corner="", sections=None, unranked=(), curve_ends=False)
+    options = read_options(
+        evidence, digits=1, paired=False, corner="", sections=None, unranked=(), published_curves=False
+    )
     check_names(evidence, "unranked", "method", options["unranked"])
     methods, sections = _rows(evidence, options["sections"])
     ranked = [method for method in methods if method not in options["unranked"]]
     columns = [
-        _column(evidence, name, methods, ranked, options["paired"], options["curve_ends"])
+        _column(evidence, name, methods, ranked, options["paired"], options["published_curves"])
         for name in evidence.experiments()
     ]
     spec = evidence.spec
@@ -43,8 +45,8 @@ def score_table(evidence: Evidence) -> Table:
         notes=notes(
             evidence,
             INTERVAL,
-            [BOLD.format(test=test), CURVE_ENDS if options["curve_ends"] else ""],
-            published="curves" if options["curve_ends"] else "numbers",
+            [BOLD.format(test=test), NEARBY if options["published_curves"] else ""],
+            published="curves" if options["published_curves"] else "numbers",
         ),
         sections=sections,
     )
@@ -120,21 +122,24 @@ def _rows(evidence: Evidence, sections: dict[str, list[str]] | None) -> tuple[li
 
 
 def _column(
-    evidence: Evidence, experiment: str, methods: list[str], ranked: list[str], paired: bool, curve_ends: bool
+    evidence: Evidence, experiment: str, methods: list[str], ranked: list[str], paired: bool, nearby: bool
 ) -> list[Cell]:
     """Return the cells of one experiment; methods without runs have no number of ours."""
     origin = origins(evidence)[-1]
     column, episode = scored(evidence, experiment)
     scores = {m: evidence.scores(experiment, m, column, episode, origin) for m in ranked}
     bold = statistics.bold_methods({m: array for m, array in scores.items() if array.size}, paired)
-    return [_cell(evidence, experiment, method, origin, method in bold, curve_ends) for method in methods]
+    return [_cell(evidence, experiment, method, origin, method in bold, nearby) for method in methods]
 
 
-def _cell(evidence: Evidence, experiment: str, method: str, origin: str, bold: bool, curve_ends: bool = False) -> Cell:
+def _cell(evidence: Evidence, experiment: str, method: str, origin: str, bold: bool, nearby: bool = False) -> Cell:
     column, episode = scored(evidence, experiment)
     ours = evidence.mean(experiment, method, column=column, episode=episode, origin=origin)
-    read_published = evidence.last_published if curve_ends else evidence.published_value
-    published = read_published(experiment, method)
+    published = (
+        evidence.published_nearby(experiment, method, origin)
+        if nearby
+        else evidence.published_value(experiment, method)
+    )
     shipped = evidence.scores(experiment, method, column, episode, REFERENCE)
     return Cell.of(
         ours,

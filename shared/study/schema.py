@@ -195,10 +195,12 @@ class Claim(_Spec):
     """A sentence of the paper and the function `test(evidence)` that decides it.
 
     `needs_full_budget`: shorter training decides nothing, not even for the claim (a learner that falls short, say).
+    `env_steps`: what the claim speaks of is reached after so many, so that longer training is not asked for.
     """
 
     statement: Text
     needs_full_budget: bool = False
+    env_steps: PositiveInt | None = None
     source: Text
     test: Text
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from shared.tasks.family import TaskFamily
+
 
 class TaskSets:
     """Draws tasks from `train_set` and `test_set`, arrays `(tasks, task_dim)`; goes before the family's base class.
@@ -23,3 +25,9 @@ class TaskSets:
         if n > len(self.test_set):
             raise ValueError(f"{type(self).__name__} has {len(self.test_set)} test tasks, not {n}")
         return self.test_set[:n].copy()
+
+
+def check_task_sets(family: TaskFamily) -> None:
+    """Raise `ValueError` where `family` has no fixed set of training tasks for a method to keep something for."""
+    if not isinstance(family, TaskSets):
+        raise ValueError(f"{type(family).__name__} has no fixed set of training tasks, which this method returns to")

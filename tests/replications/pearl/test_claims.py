@@ -7,8 +7,8 @@ import pytest
 
 from replications.pearl import claims
 from shared.analysis.scores import final_rows, score_matrix
+from shared.analysis.statistics import Interval
 from shared.study.schema import load_replications
-from shared.tasks.point_robot import SparsePointRobot
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,39 +42,45 @@ class FakeEvidence:
         return score_matrix(final_rows(rows), column, episode) if len(rows) else np.empty((0, 0))
 
 
-def test_who_knows_the_goal_earns_what_is_worked_out_by_hand():
-    family = SparsePointRobot()
-    family.test_set = np.array([[0.95, 0.0]])
-    # The point is within 0.2 after eight moves: 0.85, 0.95, then 1 for the other eleven.
-    assert claims.best_returns(family) == pytest.approx([0.85 + 0.95 + 11.0])
+def efficiency(pearl, rl2):
+    cells = {"pearl": runs(pearl), "rl2": runs(rl2)}
+    return claims.more_sample_efficient(FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], cells))
 
 
 def test_sample_efficiency_is_the_ratio_of_steps_to_the_same_level():
-    pearl = runs([[(1000, 0.0), (2000, 50.0), (3000, 90.0), (4000, 100.0)]])
-    rl2 = runs([[(10_000, 0.0), (50_000, 20.0), (90_000, 80.0), (100_000, 85.0)]])
-    evidence = FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], {"pearl": pearl, "rl2": rl2})
-    result = claims.more_sample_efficient(evidence)
-    assert (result.value, result.verdict) == (90_000 / 3000, "reproduced")
+    # 80 lies three quarters of the way from 50 to 90, and at the start of RL²'s last stretch.
+    pearl = [[(1000, 0.0), (2000, 50.0), (3000, 90.0), (4000, 100.0)]] * 2
+    rl2 = [[(10_000, 0.0), (50_000, 20.0), (90_000, 80.0), (100_000, 85.0)]] * 2
+    result = efficiency(pearl, rl2)
+    assert result.value == result.low == result.high == 90_000 / 2750
+    assert result.verdict == "reproduced"
+    assert efficiency(pearl[:1], rl2[:1]).verdict == "undecided"  # one seed says nothing of others
 
 
 def test_a_baseline_that_never_gets_there_gives_a_lower_bound():
-    pearl = runs([[(1000, 0.0), (2000, 100.0)]])
-    rl2 = runs([[(1000, 0.0), (8000, 10.0)]])
-    evidence = FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], {"pearl": pearl, "rl2": rl2})
-    result = claims.more_sample_efficient(evidence)
-    assert (result.low, result.high) == (4.0, 1e8 / 2000)
+    pearl, rl2 = [[(1000, 0.0), (2000, 100.0)]] * 2, [[(1000, 0.0), (9000, 10.0)]] * 2
+    result = efficiency(pearl, rl2)
+    assert (result.low, result.high) == (9000 / 1800, 1e8 / 1800)
     assert result.verdict == "undecided"
-    assert "a lower bound" in result.sentence
+    assert "2 of 2 seeds of rl2 not there by the end" in result.sentence
 
 
-def test_nothing_is_decided_where_nothing_was_learned_or_run():
-    flat = runs([[(1000, 5.0), (2000, 5.0)]])
-    evidence = FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], {"pearl": flat, "rl2": flat})
-    assert claims.more_sample_efficient(evidence) is None
+def test_a_slow_seed_of_pearl_counts_with_all_its_training():
+    slow = [(1000, 0.0), (2000, 60.0)]
+    result = efficiency([[(1000, 0.0), (2000, 100.0)], slow], [[(1000, 0.0), (100_000, 100.0)]] * 2)
+    assert result.low == 0
+    assert "1 of 2 seeds of pearl" in result.sentence
+
+
+def test_nothing_was_learned_where_a_first_evaluation_is_as_good():
+    assert efficiency([[(1000, 5.0), (2000, 5.0)]] * 2, [[(1000, 0.0), (2000, 9.0)]] * 2) is None
+    assert efficiency([[(1000, 0.0), (2000, 10.0)]] * 2, [[(1000, 8.0), (2000, 9.0)]] * 2) is None
+
+
+def test_nothing_is_decided_where_nothing_was_run():
     empty = FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], {})
     assert claims.more_sample_efficient(empty) is None
     assert claims.better_asymptotically(empty) is None
-    empty.spec.methods = ["pearl"]
     assert claims.solves_sparse_navigation(empty) is None
 
 
@@ -89,14 +95,14 @@ def test_one_domain_may_fall_behind():
 
 
 def test_late_episodes_decide_sparse_navigation():
-    good, bad = runs([[(1000, 8.0)]], episodes=20), runs([[(1000, 1.0)]], episodes=20)
-    evidence = FakeEvidence(["sparse-navigation"], ["pearl"], {"pearl": good, "pearl-deterministic": bad})
-    assert claims.solves_sparse_navigation(evidence).verdict == "reproduced"
-    evidence.spec.methods = ["pearl", "pearl-deterministic"]
+    earned = {"pearl": 8.0, "pearl-deterministic": 1.0, "knows-the-goal": 14.0}
+    cells = {method: runs([[(1000, value)]], episodes=20) for method, value in earned.items()}
+    evidence = FakeEvidence(["sparse-navigation"], ["pearl", "knows-the-goal"], cells)
+    result = claims.solves_sparse_navigation(evidence)
+    assert (result.value, result.verdict) == (pytest.approx(8 / 14), "reproduced")
+    evidence.spec.methods = list(earned)
     result = claims.needs_probabilistic_latents(evidence)
-    ceiling = claims.best_returns(SparsePointRobot()).mean()
-    assert result.value == pytest.approx(7 / ceiling)
-    assert result.verdict == "reproduced"
+    assert (result.value, result.verdict) == (pytest.approx(7 / 14), "reproduced")
 
 
 def test_variants_are_compared_by_their_whole_training():
@@ -126,3 +132,34 @@ def test_adaptation_is_the_last_episode_minus_the_first():
     evidence = FakeEvidence(["cheetah-dir"], ["pearl"], {"pearl": runs([[(1, 100.0)]], gain=30.0)}, threshold=20)
     result = claims.gains_by_adaptation(evidence)
     assert (result.value, result.verdict) == (30.0, "reproduced")
+
+
+def test_two_implementations_may_differ_by_half_of_what_they_learned():
+    def ends(ours, theirs):
+        cells = {"sac-told": runs([[(1, r)] for r in ours]), "sac-sb3": runs([[(1, r)] for r in theirs])}
+        return claims.ends_alike(FakeEvidence(["cheetah-forward"], list(cells), cells))
+
+    assert ends([100.0, 110.0, 90.0], [105.0, 95.0, 115.0]).verdict == "reproduced"
+    assert ends([100.0, 110.0, 90.0], [905.0, 995.0, 950.0]).verdict == "not reproduced"
+    assert ends([100.0], [100.0, 100.0]) is None
+
+
+def test_the_published_end_of_a_curve_is_the_papers_own():
+    evidence = FakeEvidence(["ant-goal"], ["pearl"], {"pearl": runs([[(1, -150.0)], [(1, -160.0)]])})
+    rows = [("PEARL", 1e7, -200.0), ("PEARL (someone)", 2e7, -100.0)]
+    evidence.published_rows = lambda e, m: pd.DataFrame(rows, columns=["method", "x_value", "value"])
+    evidence.mean = lambda *cell, **choice: Interval(-155.0, -160.0, -150.0)
+    result = claims.reaches_published(evidence)
+    assert (result.threshold, result.verdict) == (-200.0, "reproduced")
+
+
+def test_reference_runs_stand_in_where_this_machine_has_none():
+    evidence = FakeEvidence(["cheetah-dir"], ["pearl", "rl2"], {})
+    shipped = {"pearl": runs([[(1, 160.0)]]), "rl2": runs([[(1, 100.0)]])}
+    own = {"pearl": runs([[(1, 0.0)]])}
+    evidence.cell = lambda e, m, origin=None: (shipped if origin == "reference" else own).get(m, runs([]))
+    evidence.scores = lambda e, m, column="return", episode="total", origin=None: score_matrix(
+        evidence.cell(e, m, origin), column, episode
+    )
+    scores = claims._common(evidence, "cheetah-dir", ["pearl", "rl2"])
+    assert scores["pearl"].mean() == 160  # this machine's lone PEARL is not set against the shipped RL²

@@ -4,10 +4,11 @@ import torch
 from pydantic import ValidationError
 
 from replications.pearl.actor_critic import ActorCritic, ActorCriticConfig, Encoding
+from replications.rl2.tasks import BernoulliBandits
 from shared.networks.squashed_gaussian import gaussian_head, sample
 from shared.rl.rollout import Batch, Episodes, Layout, Stage
 from shared.study.state import from_bytes, to_bytes
-from shared.tasks.locomotion import WalkerDynamics
+from shared.tasks.locomotion import HopperDynamics, WalkerDynamics
 
 CONFIG = ActorCriticConfig(
     hidden_size=16, learning_rate=3e-4, discount=0.9, reward_scale=5.0, target_rate=0.005, policy_penalty=1e-3
@@ -236,6 +237,110 @@ def test_paths_are_the_places_after_each_step(make_pearl, few_goals):
     measures = agent.adapt(agent.family.test_set, 2, np.random.default_rng(0))
     np.testing.assert_allclose(measures["x01"], 0.1)
     np.testing.assert_allclose(measures["y20"], -1.0)
+
+
+def fill(agent):
+    """Put rows of 1 into the whole memory, rows of 2 into the recent data, for every task."""
+    for task in range(len(agent.family.train_set)):
+        agent.replay.store(task, np.full((200, agent.layout.width), 1.0))
+        places = agent.replay.store(task, np.full((50, agent.layout.width), 2.0))
+        agent.recent.add(task, places)
+
+
+@pytest.mark.parametrize(("source", "numbers"), [("recent", {2.0}), ("replay", {1.0, 2.0}), ("batch", {1.0, 2.0})])
+def test_where_the_context_comes_from(make_pearl, monkeypatch, source, numbers):
+    agent, contexts, batches = make_pearl(context_source=source, context_size=40, batch_size=30), [], []
+    fill(agent)
+    encoder, update = agent.encoder.forward, agent.actor_critic.update
+    monkeypatch.setattr(agent.encoder, "forward", lambda c, m: contexts.append(c) or encoder(c, m))
+    monkeypatch.setattr(
+        agent.actor_critic, "update", lambda b, *rest, **named: batches.append(b) or update(b, *rest, **named)
+    )
+    for _ in range(5):
+        agent._gradient_step()
+    assert set(torch.cat([c.unique() for c in contexts]).tolist()) == numbers
+    assert set(torch.cat([b.rewards.unique() for b in batches]).tolist()) == {1.0, 2.0}
+    assert contexts[0].shape == (3, 30 if source == "batch" else 40, 5)
+    same = torch.equal(contexts[0][..., -1].flatten(), batches[0].rewards)
+    assert same == (source == "batch")
+
+
+def test_batches_of_trajectories_and_recurrent_contexts_follow_time(make_pearl, monkeypatch):
+    agent, seen = make_pearl(batch_order="trajectories", encoder="recurrent", batch_size=15, context_size=12), {}
+    agent._gather(np.array([0, 1]), 40, recent=True)
+    encoder, update = agent.encoder.forward, agent.actor_critic.update
+    monkeypatch.setattr(agent.encoder, "forward", lambda c, m: seen.update(context=c) or encoder(c, m))
+    monkeypatch.setattr(agent.actor_critic, "update", lambda b, *r, **n: seen.update(batch=b) or update(b, *r, **n))
+    agent._gradient_step()
+    after, states = (x.view(3, 15, 2) for x in (seen["batch"].next_states, seen["batch"].states))
+    torch.testing.assert_close(after[:, :9], states[:, 1:10])  # an episode of ten steps from its start
+    assert (states[:, [0, 10]] == 0).all()  # and then the next one
+    places, moves = seen["context"][..., :2], seen["context"][..., 2:4].clamp(-1, 1) * 0.1
+    torch.testing.assert_close(places[:, 1:10], moves[:, :9].cumsum(1))
+
+
+def test_critics_learn_from_dense_rewards_where_the_context_has_sparse_ones(make_pearl, few_goals):
+    family = few_goals()
+    family.radius = 0.8  # so wide that first, random ways come across a goal
+    agent = make_pearl(family, context_rewards="sparse")
+    agent._gather(np.arange(6), 200, recent=True)
+    rows = agent.replay.sample(np.arange(6), 500, np.random.default_rng(0))
+    data, context = agent.layout.batch(rows), agent.layout.context(rows, next_states=False)
+    goals = torch.from_numpy(agent.family.train_set).float().repeat_interleave(500, dim=0)
+    distances = (data.next_states - goals).norm(dim=1)
+    torch.testing.assert_close(data.rewards, -distances)
+    sparse = torch.where(distances <= 0.8, 1 - distances, 0.0)
+    torch.testing.assert_close(context[..., -1].flatten(), sparse)
+    assert (sparse > 0).any()
+
+
+def test_the_kl_divergence_is_weighted(make_pearl):
+    gradients = {}
+    for weight in (0.0, 1.0, 3.0):
+        agent = make_pearl(kl_weight=weight)
+        fill(agent)
+        agent._gradient_step()
+        gradients[weight] = torch.cat([p.grad.flatten() for p in agent.encoder.parameters()])
+    unit = gradients[1.0] - gradients[0.0]
+    assert unit.norm() > 0
+    torch.testing.assert_close(gradients[3.0] - gradients[0.0], 3 * unit, rtol=1e-3, atol=1e-4)
+
+
+def test_values_and_policy_follow_the_critics_after_their_step():
+    agent, data, z = actor_critic(), batch(), torch.full((6, 2), 0.3)
+    by_hand = actor_critic()
+    with torch.no_grad():
+        y = 5.0 * data.rewards + 0.9 * (1 - data.done) * by_hand.target(torch.cat([data.next_states, z], 1))[:, 0]
+    taken = torch.cat([data.states, data.actions, z], 1)
+    optimiser = torch.optim.Adam(by_hand.critics.parameters(), lr=3e-4)
+    sum((c(taken)[:, 0] - y).square().mean() for c in by_hand.critics).backward()
+    optimiser.step()
+    mean, log_std = gaussian_head(by_hand.policy(torch.cat([data.states, z], 1)))
+    actions, log_probs = sample(mean, log_std, noise())
+    q = torch.minimum(*(c(torch.cat([data.states, actions, z], 1))[:, 0] for c in by_hand.critics))
+    values = by_hand.value(torch.cat([data.states, z], 1))[:, 0]
+    metrics = agent.update(data, z, noise())
+    assert metrics["value/loss"].item() == pytest.approx((values - (q - log_probs)).square().mean().item(), rel=1e-4)
+    penalty = 1e-3 * (mean.square().mean() + log_std.square().mean())
+    assert metrics["policy/loss"].item() == pytest.approx(((log_probs - q).mean() + penalty).item(), rel=1e-4)
+
+
+def test_early_ends_are_remembered_as_such(make_pearl):
+    agent = make_pearl(HopperDynamics(), visits=2, initial_steps=60, prior_steps=60, posterior_steps=60, extra_steps=60)
+    agent.train()
+    assert agent.env_steps == agent.replay.sizes.sum()
+    visited = agent.replay.sizes >= 240
+    assert 1 <= visited.sum() <= 2
+    assert (agent.replay.sizes >= 60).all()
+    rows = agent.replay.sample(np.arange(40), 400, np.random.default_rng(0))
+    assert 0 < agent.layout.batch(rows).done.mean() < 0.5
+    returns = agent.adapt(agent.family.test_set[:3], 3, np.random.default_rng(0))["return"]
+    assert returns.shape == (3, 3)
+
+
+def test_families_need_training_tasks_to_return_to(make_pearl):
+    with pytest.raises(ValueError, match="fixed set of training tasks"):
+        make_pearl(BernoulliBandits(2, 3))
 
 
 @pytest.mark.slow

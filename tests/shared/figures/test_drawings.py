@@ -187,11 +187,18 @@ def test_score_table_has_ours_published_reference_and_bold(ran):
     assert "Figure 2" not in " ".join(table.notes)  # the table shows printed numbers, not the curve
 
 
-def test_a_table_can_show_where_published_curves_end(ran):
-    table = score_table(load(ran, ["short"], ["ours", "random"], curve_ends=True))
-    assert table.cells[0][0].published == 0.8
+def test_a_table_can_show_published_curves_after_as_many_steps_as_ours(ran):
+    ran.publish(
+        CURVE_ROW | {"x_value": 5, "value": 0.4},
+        CURVE_ROW | {"x_value": 10, "value": 0.8},
+        CURVE_ROW | {"x_value": 50, "value": 0.9},
+        CURVE_ROW | {"x_value": 9, "value": 0.6, "method": "Ours (quoted)", "source": "others"},
+    )
+    table = score_table(load(ran, ["short"], ["ours", "random"], published_curves=True))
+    # Ours ends after 1,000 steps, ten iterations of the paper's.
+    assert table.cells[0][0].published == pytest.approx(0.7)
     assert np.isnan(table.cells[1][0].published)
-    assert "published: where the curve ends" in table.notes
+    assert "published: after as many environment steps as ours was trained for" in table.notes
     assert "Figure 2" in " ".join(table.notes)
 
 

@@ -1,7 +1,5 @@
-"""What must be settled before anything is imported: MuJoCo chooses how it renders when it is first imported."""
+"""What must be settled before anything imports MuJoCo."""
 
-import ctypes.util
-import os
+from shared.study.rendering import choose_backend
 
-if ctypes.util.find_library("EGL") and "DISPLAY" not in os.environ:
-    os.environ.setdefault("MUJOCO_GL", "egl")
+choose_backend()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from shared.study import paths
 from shared.study.errors import StudyError, unknown
+from shared.study.rendering import choose_backend
 from shared.study.schema import (
     DEFAULT_SCALE,
     SCALES,
@@ -158,6 +159,7 @@ def show_tasks(arguments: Arguments) -> None:
     if arguments.tasks < 1:
         raise StudyError(f"--tasks must be at least 1, got {arguments.tasks}")
     run = _named_run(arguments.name, arguments) if (arguments.name or "").count("/") == 2 else None
+    choose_backend()
     from shared.study import showing
 
     if run:

@@ -10,26 +10,37 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from replications.pearl.actor_critic import ActorCritic
+from replications.pearl.encoders import PermutationInvariant
 from replications.pearl.pearl import PEARL
-from shared.rl.replay import TaskReplay
+from shared.rl.replay import Selection, TaskReplay
 from shared.rl.rollout import Stage
+from shared.study.checkpoint import Checkpoints
 from shared.study.loading import make_config, make_family
 from shared.study.run import ResolvedRun
+from shared.study.runner import train
 from shared.study.schema import load_replications
-from shared.study.state import to_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 20
-SHAPES = {"cheetah-dir": 1000, "cheetah-vel": 200}  # experiment → environment steps per task in memory
+ENV_STEPS = 500_000  # in memory
+PARTS = (
+    (Stage, "play", "stepping and acting, tests included"),
+    (TaskReplay, "store", "adding to memory"),
+    (Selection, "_take", "drawing from memory"),
+    (PermutationInvariant, "forward", "update: encoder, forwards"),
+    (ActorCritic, "update", "update: everything else"),
+    (Checkpoints, "write", "checkpoints"),
+)
 
 
 def layers(inputs: int, hidden: int, outputs: int, depth: int = 3) -> list[int]:
@@ -73,15 +84,22 @@ def product_rate(rows: int, width: int) -> float:
     return 2.0 * rows * width * width / median(seconds(lambda: a @ b) for _ in range(5))
 
 
-def make(run: ResolvedRun, **changes: object) -> PEARL:
-    """Construct PEARL as `run` has it, with `changes` to its hyper-parameters."""
-    config = make_config(run, ROOT)
-    return PEARL(make_family(run, ROOT), config.model_copy(update=changes), np.random.SeedSequence(0))
+def filled(run: ResolvedRun) -> PEARL:
+    """Construct PEARL as `run` has it, its memory as full as at the end of `ENV_STEPS` steps (with random numbers)."""
+    agent = PEARL(make_family(run, ROOT), make_config(run, ROOT), np.random.SeedSequence(0))
+    tasks, rng = len(agent.family.train_set), np.random.default_rng(0)
+    for task in range(tasks):
+        for _ in range(ENV_STEPS // tasks // agent.family.horizon):
+            rows = rng.standard_normal((agent.family.horizon, agent.layout.width), dtype=np.float32)
+            places = agent.replay.store(task, rows)
+        for start in range(0, 2000, agent.family.horizon):
+            agent.recent.add(task, places[0] - start + np.arange(agent.family.horizon))
+    return agent
 
 
 @contextmanager
 def clocked(totals: dict[str, float]) -> Iterator[None]:
-    """Add up in `totals` the seconds spent in stepping, in drawing from memory, and in updates."""
+    """Add up in `totals` the seconds spent in each part of a training."""
 
     def watch(owner: type, name: str, label: str):
         function = getattr(owner, name)
@@ -91,17 +109,54 @@ def clocked(totals: dict[str, float]) -> Iterator[None]:
             try:
                 return function(*args, **kwargs)
             finally:
-                totals[label] = totals.get(label, 0.0) + time.perf_counter() - started
+                totals[label] += time.perf_counter() - started
 
         return patch.object(owner, name, timed)
 
-    with (
-        watch(Stage, "play", "stepping and acting"),
-        watch(TaskReplay, "sample", "drawing from memory"),
-        watch(TaskReplay, "add", "adding to memory"),
-        watch(ActorCritic, "update", "actor, critics and encoder's gradient"),
-    ):
+    with ExitStack() as stack:
+        for owner, name, label in PARTS:
+            totals[label] = 0.0
+            stack.enter_context(watch(owner, name, label))
         yield
+
+
+def print_gradient_steps(runs: list[ResolvedRun]) -> None:
+    """Print how long gradient steps take, and what share of the rate of matrix products they reach."""
+    print("| gradient step | milliseconds | GFLOP | share of the product rate |\n| --- | --- | --- | --- |")
+    for run in runs:
+        agent = filled(run)
+        rows = agent.config.meta_batch * agent.config.batch_size
+        turns = [(seconds(agent._gradient_step), product_rate(rows, agent.config.hidden_size)) for _ in range(ROUNDS)][
+            2:
+        ]
+        operations = counted(agent)
+        share = median(operations / t / rate for t, rate in turns)
+        milliseconds = median(t for t, _ in turns) * 1e3
+        print(f"| {run.experiment}, {run.scale} | {milliseconds:.0f} | {operations / 1e9:.2f} | {share:.2f} |")
+
+
+def print_profile(run: ResolvedRun) -> None:
+    """Print where the time of a short training by the runner goes: two evaluations, a checkpoint every minute."""
+    run = run.model_copy(update={"env_steps": 30_000, "evaluate_every": 25_000})
+    totals: dict[str, float] = {}
+    with TemporaryDirectory() as folder:
+        for name in ("replications", "shared"):
+            Path(folder, name).symlink_to(ROOT / name)
+        with clocked(totals):
+            whole = seconds(lambda: train(run, Path(folder), Silent(), checkpoint_seconds=60.0))
+    print(f"\n| {run.experiment}, {run.scale}, {whole:.0f} seconds | share |\n| --- | --- |")
+    for name, spent in (totals | {"everything else": whole - sum(totals.values())}).items():
+        print(f"| {name} | {100 * spent / whole:.1f} % |")
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Say nothing."""
+
+    def step(self, step: object) -> None:
+        """Note nothing."""
 
 
 def main() -> None:
@@ -110,40 +165,21 @@ def main() -> None:
     parser.parse_args()
     torch.set_num_threads(1)
     replication = load_replications(ROOT)["pearl"]
-    print("| gradient step | milliseconds | GFLOP | share of the product rate |\n| --- | --- | --- | --- |")
-    for experiment, steps in SHAPES.items():
-        for scale in ("paper", "night"):
-            runs = [r for r in replication.runs(scale) if (r.experiment, r.method, r.seed) == (experiment, "pearl", 0)]
-            for run in runs:
-                agent = make(run)
-                agent._gather(np.arange(len(agent.family.train_set)), steps, recent=True)
-                rows = agent.config.meta_batch * agent.config.batch_size
-                operations, turns = counted(agent), []
-                for _ in range(ROUNDS):
-                    turns.append((seconds(agent._gradient_step), product_rate(rows, agent.config.hidden_size)))
-                times = [t for t, _ in turns[2:]]
-                share = median(operations / t / rate for t, rate in turns[2:])
-                print(f"| {experiment}, {scale} | {median(times) * 1e3:.0f} | {operations / 1e9:.2f} | {share:.2f} |")
-
-    run = next(r for r in replication.runs("night") if (r.experiment, r.method) == ("cheetah-dir", "pearl"))
-    agent, totals = make(run, gradient_steps=300), {}
-    agent.train()
-    with clocked(totals):
-        # Scaled to the gradient steps that belong to one meta-iteration.
-        whole = seconds(agent.train)
-    factor = run.hyperparameters["gradient_steps"] / 300
-    updating = {k: v for k, v in totals.items() if not k.startswith(("stepping", "adding"))}
-    collecting = {k: v for k, v in totals.items() if k not in updating}
-    rest = whole - sum(totals.values())
-    scaled = collecting | {k: v * factor for k, v in (updating | {"encoder and everything else": rest}).items()}
-    print("\n| share of an iteration, cheetah-dir at night | |\n| --- | --- |")
-    for name, spent in scaled.items():
-        print(f"| {name} | {100 * spent / sum(scaled.values()):.0f} % |")
-
-    started = time.perf_counter()
-    size = len(to_bytes(agent.state_dict()))
-    print(f"\nCheckpoint after {agent.env_steps:,} environment steps: {size / 2**20:.1f} MB", end=", ")
-    print(f"{(time.perf_counter() - started) * 1e3:.0f} ms to serialise")
+    runs = [
+        run
+        for scale in ("paper", "night")
+        for run in replication.runs(scale)
+        if run.experiment in ("cheetah-dir", "cheetah-vel") and (run.method, run.seed) == ("pearl", 0)
+    ]
+    print_gradient_steps(runs)
+    night = next(run for run in runs if (run.experiment, run.scale) == ("cheetah-dir", "night"))
+    print_profile(night)
+    agent = filled(night)
+    with TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(Path(folder), night.title, print)
+        spent = seconds(lambda: checkpoints.write(1, {"learner": agent.state_dict()}))
+        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+    print(f"\nCheckpoint after {ENV_STEPS:,} environment steps: {size / 2**20:.0f} MB, written in {spent:.2f} s")
 
 
 if __name__ == "__main__":

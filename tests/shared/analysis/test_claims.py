@@ -94,17 +94,20 @@ def test_claims_are_evaluated_on_their_evidence(study, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("scale", "scores", "needs_full_budget", "verdict"),
+    ("scale", "scores", "budget", "verdict"),
     [
         # `hour` trains 1,000 steps of the published 5,000, `night` all of them; the threshold is a mean score of 5.
-        ("hour", [8, 8], False, "reproduced"),
-        ("hour", [8, 8], True, "reduced budget"),
-        ("hour", [2, 2], False, "reduced budget"),
-        ("night", [8, 8], True, "reproduced"),
-        ("night", [2, 2], False, "not reproduced"),
+        ("hour", [8, 8], {}, "reproduced"),
+        ("hour", [8, 8], {"needs_full_budget": True}, "reduced budget"),
+        ("hour", [2, 2], {}, "reduced budget"),
+        ("hour", [2, 2], {"env_steps": 1000}, "not reproduced"),
+        ("hour", [2, 2], {"env_steps": 1001}, "reduced budget"),
+        ("night", [8, 8], {"needs_full_budget": True}, "reproduced"),
+        ("night", [2, 2], {}, "not reproduced"),
+        ("night", [2, 2], {"env_steps": 9000}, "not reproduced"),
     ],
 )
-def test_short_training_cannot_fail_a_claim(study, monkeypatch, scale, scores, needs_full_budget, verdict):
+def test_short_training_cannot_fail_a_claim(study, monkeypatch, scale, scores, budget, verdict):
     study.run("short", "ours", scores, scale=scale)
 
     def above_five(evidence):
@@ -117,7 +120,7 @@ def test_short_training_cannot_fail_a_claim(study, monkeypatch, scale, scores, n
         source="Sec. 1",
         test="claims.above_five",
         experiments=["short"],
-        needs_full_budget=needs_full_budget,
+        **budget,
     )
     replication = study.replication.model_copy(update={"claims": {"claim1": claim}})
     assert evaluate_claims(replication, scale, study.root)["verdict"].tolist() == [verdict]

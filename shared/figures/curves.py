@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Curve, Evidence
 from shared.figures import theme
@@ -230,8 +230,11 @@ def _finish(axis: Axes, title: str, options: dict[str, Any]) -> None:
         theme.no_results(axis)
         return
     axis.set_xscale(options["x_scale"])
+    if options["x_scale"] == "log":
+        low, high = axis.get_xlim()
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 30 * low else (1.0,)))
+        axis.xaxis.set_minor_formatter(NullFormatter())
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("environment steps")
     if options["y_limits"]:
         axis.set_ylim(*options["y_limits"])

@@ -89,6 +89,7 @@ def test_a_body_has_a_film_where_rendering_is_possible(root, capsys, monkeypatch
         film.unlink()
     for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("shared.study.rendering.ctypes.util.find_library", lambda name: None)
     assert show(root, "roam/cheetah/roamer", "--tasks", "1") == 0
     assert "no film: rendering needs an OpenGL backend" in capsys.readouterr().out
     assert not film.exists()

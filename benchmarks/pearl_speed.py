@@ -22,7 +22,7 @@ import torch
 from replications.pearl.actor_critic import ActorCritic
 from replications.pearl.encoders import PermutationInvariant
 from replications.pearl.pearl import PEARL
-from shared.rl.replay import Selection, TaskReplay
+from shared.rl.replay import TaskReplay, Transitions
 from shared.rl.rollout import Stage
 from shared.study.checkpoint import Checkpoints
 from shared.study.loading import make_config, make_family
@@ -36,7 +36,7 @@ ENV_STEPS = 500_000  # in memory
 PARTS = (
     (Stage, "play", "stepping and acting, tests included"),
     (TaskReplay, "store", "adding to memory"),
-    (Selection, "_take", "drawing from memory"),
+    (Transitions, "_take", "drawing from memory"),
     (PermutationInvariant, "forward", "update: encoder, forwards"),
     (ActorCritic, "update", "update: everything else"),
     (Checkpoints, "write", "checkpoints"),

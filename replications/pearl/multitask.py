@@ -12,12 +12,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from replications.pearl.actor_critic import ActorCritic, ActorCriticConfig, mean_metrics
-from shared.rl.replay import TaskReplay
-from shared.rl.rollout import Layout, Stage
+from replications.pearl.actor_critic import ActorCriticConfig, mean_metrics
+from replications.pearl.off_policy import OffPolicyLearner
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
-from shared.tasks.task_sets import check_task_sets
 
 
 class Config(ActorCriticConfig):
@@ -33,25 +31,13 @@ class Config(ActorCriticConfig):
     evaluations: int = Field(gt=0, description="trials in each test task, averaged")
 
 
-class MultiTaskSAC:
+class MultiTaskSAC(OffPolicyLearner):
     """Soft actor-critic on `family.train_set` `(tasks, task_dim)`."""
 
     Config = Config
 
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
-        check_task_sets(family)
-        weights, draws, noise = seed.spawn(3)
-        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-        states, actions = (space.shape[0] for space in (family.observation_space, family.action_space))
-        self.family, self.config, self.device = family, config, device
-        self.layout = Layout(states, actions)
-        latents = family.task_dim if config.told else 0
-        self.actor_critic = ActorCritic(states, actions, latents, config, generator, device)
-        self.rng = np.random.default_rng(draws)
-        self.noise = torch.Generator().manual_seed(int(noise.generate_state(1)[0]))
-        self.replay = TaskReplay(len(family.train_set), self.layout.width)
-        self.stage = Stage(family)
-        self.env_steps = 0
+        super().__init__(family, config, family.task_dim if config.told else 0, seed, device)
 
     def train(self) -> dict[str, float]:
         """Play in some of the training tasks, then take the gradient steps of one meta-iteration."""
@@ -71,7 +57,7 @@ class MultiTaskSAC:
             told = self.describe(self.family.train_set[tasks[players]])
 
             def act(states: np.ndarray, told: Tensor = told) -> np.ndarray:
-                return self.actor_critic.act(states, told, self._normal(len(states), self.layout.actions))
+                return self.actor_critic.act(states, told, self.normal(len(states), self.layout.actions))
 
             episodes = self.stage.play(self.family.train_set[tasks[players]], act, self.rng)
             for episode, player in enumerate(players):
@@ -87,7 +73,7 @@ class MultiTaskSAC:
         tasks = self.rng.integers(len(self.family.train_set), size=c.meta_batch)
         rows = self.replay.sample(tasks, c.batch_size, self.rng).to(self.device)
         told = self.describe(self.family.train_set[tasks]).repeat_interleave(c.batch_size, dim=0)
-        return self.actor_critic.update(self.layout.batch(rows), told, self._normal(len(told), self.layout.actions))
+        return self.actor_critic.update(self.layout.batch(rows), told, self.normal(len(told), self.layout.actions))
 
     def describe(self, tasks: np.ndarray) -> Tensor:
         """Return what the networks see of `tasks` `(N, task_dim)`: `(N, task_dim)`, or `(N, 0)` if not told."""
@@ -104,9 +90,6 @@ class MultiTaskSAC:
             one = self.stage.play(played, lambda states: self.actor_critic.act(states, told, None), rng)
             returns[:, episode] = (one.rewards * one.valid).sum(axis=0)
         return returns.reshape(len(tasks), self.config.evaluations, episodes).mean(axis=1)
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.noise).to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimisers, memory, generators and the step count."""

@@ -13,14 +13,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from replications.pearl.actor_critic import ActorCritic, ActorCriticConfig, Encoding, adam, descend, mean_metrics
+from replications.pearl.actor_critic import ActorCriticConfig, Encoding, adam, descend, mean_metrics
 from replications.pearl.encoders import kl_to_prior, make_encoder
+from replications.pearl.off_policy import OffPolicyLearner
 from shared.networks.mlp import MLP
-from shared.rl.replay import Selection, TaskReplay
-from shared.rl.rollout import Batch, Episodes, Layout, Stage
+from shared.rl.replay import Transitions
+from shared.rl.rollout import Batch, Episodes
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
-from shared.tasks.task_sets import check_task_sets
 
 
 class Config(ActorCriticConfig):
@@ -57,33 +57,23 @@ class Config(ActorCriticConfig):
     record_paths: bool = Field(description="report where each step led, for observations that are places on the plane")
 
 
-class PEARL:
+class PEARL(OffPolicyLearner):
     """PEARL on a family with a fixed set of training tasks, `family.train_set` `(tasks, task_dim)`."""
 
     Config = Config
 
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
-        check_task_sets(family)
-        weights, draws, noise = seed.spawn(3)
-        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
-        states, actions = (space.shape[0] for space in (family.observation_space, family.action_space))
-        self.family, self.config, self.device = family, config, device
-        self.layout = Layout(states, actions)
-        self.actor_critic = ActorCritic(states, actions, config.latent_size, config, generator, device)
+        super().__init__(family, config, config.latent_size, seed, device)
+        states, actions = self.layout.states, self.layout.actions
         width = states + actions + 1 + (states if config.context_next_states else 0)
-        self.encoder = make_encoder(config.encoder, width, config.encoder_size, config.latent_size, generator)
+        self.encoder = make_encoder(config.encoder, width, config.encoder_size, config.latent_size, self.weights)
         self.encoder.to(device)
         self.encoder_optimiser = adam(self.encoder, config.learning_rate)
         if config.encoder_objective == "reconstruction":
             told = states + actions + config.latent_size
-            self.decoder = MLP(told, [config.encoder_size] * 3, 1 + states, generator).to(device)
+            self.decoder = MLP(told, [config.encoder_size] * 3, 1 + states, self.weights).to(device)
             self.decoder_optimiser = adam(self.decoder, config.learning_rate)
-        self.rng = np.random.default_rng(draws)
-        self.noise = torch.Generator().manual_seed(int(noise.generate_state(1)[0]))
-        self.replay = TaskReplay(len(family.train_set), self.layout.width)
         self.recent = self.replay.select()
-        self.stage = Stage(family)
-        self.env_steps = 0
 
     # --- Data (Alg. 1, lines 3–10) ---
 
@@ -120,7 +110,7 @@ class PEARL:
             waiting = np.flatnonzero(left > 0)
             one_by_one = posterior and recent
             players = np.repeat(waiting, 1 if one_by_one else -(-left[waiting] // self.family.horizon))
-            z = self._prior(self._normal(len(players), self.config.latent_size))
+            z = self._prior(self.normal(len(players), self.config.latent_size))
             if posterior:
                 informed = begun[players] | (np.diff(players, prepend=-1) == 0)  # all but the first of a task
                 begun[waiting] = True
@@ -141,7 +131,7 @@ class PEARL:
         """Play an episode in each of the training tasks `tasks` `(N,)` with latents `(N, latents)`, actions sampled."""
 
         def act(states: np.ndarray) -> np.ndarray:
-            return self.actor_critic.act(states, z, self._normal(len(states), self.layout.actions))
+            return self.actor_critic.act(states, z, self.normal(len(states), self.layout.actions))
 
         return self.stage.play(self.family.train_set[tasks], act, self.rng, self.config.context_rewards == "sparse")
 
@@ -149,7 +139,7 @@ class PEARL:
     def _sampled(self, tasks: np.ndarray) -> Tensor:
         """Draw latents `(N, latents)` from posteriors given samples of the recent data of `tasks` `(N,)`."""
         context, mask = self._context(tasks, self.recent)
-        return self._draw(*self.encoder(context, mask), self._normal(len(tasks), self.config.latent_size))
+        return self._draw(*self.encoder(context, mask), self.normal(len(tasks), self.config.latent_size))
 
     # --- Gradient steps (Alg. 1, lines 11–23) ---
 
@@ -167,10 +157,10 @@ class PEARL:
         else:
             context, mask = self._context(tasks, self.replay if c.context_source == "replay" else self.recent)
         mean, variance = self.encoder(context, mask)
-        z = self._draw(mean, variance, self._normal(c.meta_batch, c.latent_size))
+        z = self._draw(mean, variance, self.normal(c.meta_batch, c.latent_size))
         kl = kl_to_prior(mean, variance) if c.encoder != "deterministic" else torch.zeros(())
         batch, z = self.layout.batch(rows), z.repeat_interleave(c.batch_size, dim=0)
-        noise, encoding = self._normal(len(z), self.layout.actions), Encoding(c.kl_weight * kl, self.encoder_optimiser)
+        noise, encoding = self.normal(len(z), self.layout.actions), Encoding(c.kl_weight * kl, self.encoder_optimiser)
         if c.encoder_objective == "reconstruction":
             loss = self._reconstruction_loss(batch, z)
             descend(loss + encoding.loss, encoding.optimiser, self.decoder_optimiser)
@@ -186,7 +176,7 @@ class PEARL:
         truth = torch.cat([batch.rewards[:, None], batch.next_states], dim=1)
         return (predicted - truth).square().mean()
 
-    def _context(self, tasks: np.ndarray, memory: Selection) -> tuple[Tensor, Tensor]:
+    def _context(self, tasks: np.ndarray, memory: Transitions) -> tuple[Tensor, Tensor]:
         """Draw contexts `(M, context_size, ·)` for `tasks` `(M,)` from `memory`, with their masks."""
         c = self.config
         draw = memory.sample_sequences if c.encoder == "recurrent" else memory.sample
@@ -238,9 +228,6 @@ class PEARL:
     def _prior(self, noise: Tensor) -> Tensor:
         """Turn standard normal `noise` `(N, latents)` into draws of the prior; a deterministic latent starts at 0."""
         return torch.zeros_like(noise) if self.config.encoder == "deterministic" else noise
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.noise).to(self.device)
 
     # --- State ---
 

@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from replications.rl2.bandits import gittins_trajectories
-from replications.rl2.rl2 import NetworkConfig, TrialEncoder, gradient_step, make_network, play_blocks
+from replications.rl2.rl2 import NetworkConfig, gradient_step, make_network
 from replications.rl2.tasks import BernoulliBandits
+from replications.rl2.trials import TrialEncoder, play_blocks
 from shared.study.seeds import generator_state, restore_generator
 
 

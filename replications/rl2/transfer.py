@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from replications.rl2.rl2 import NetworkConfig, TrialEncoder, make_network, play_blocks
+from replications.rl2.rl2 import NetworkConfig, make_network
+from replications.rl2.trials import TrialEncoder, play_blocks
 from shared.tasks.family import TaskFamily
 
 

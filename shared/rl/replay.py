@@ -10,8 +10,8 @@ from torch import Tensor
 FIRST_ROOM = 1024
 
 
-class Selection:
-    """Some of the transitions of a `TaskReplay`, task by task, in the order in which they were added.
+class Transitions:
+    """Transitions that a `TaskReplay` keeps, task by task, in the order in which they came.
 
     Beyond `capacity` transitions of a task, the oldest are left out (and the oldest episode may lack its beginning).
     """
@@ -24,17 +24,12 @@ class Selection:
         # For each transition of a task: where it lies in the memory, and which one here begins its episode.
         self._places, self._beginnings = np.zeros((2, tasks, min(capacity, FIRST_ROOM)), dtype=np.int32)
 
-    def add(self, task: int, places: np.ndarray) -> None:
-        """Append the transitions of one episode of `task`, which lie at `places` `(n,)` in the memory."""
+    def _append(self, task: int, places: np.ndarray) -> None:
         here = self._make_room(task, len(places))
         self._places[task, here] = places
         self._beginnings[task, here] = self._next[task]
         self._next[task] = (self._next[task] + len(places)) % self.capacity
         self.sizes[task] = min(self.sizes[task] + len(places), self.capacity)
-
-    def clear(self, task: int) -> None:
-        """Leave out all transitions of `task`."""
-        self.sizes[task] = self._next[task] = 0
 
     def sample(self, tasks: np.ndarray, count: int, rng: np.random.Generator) -> Tensor:
         """Draw `count` transitions of each of `tasks` `(M,)`, uniformly with replacement: `(M, count, width)`."""
@@ -86,7 +81,19 @@ class Selection:
         self._next = state["next"].copy()
 
 
-class TaskReplay(Selection):
+class Selection(Transitions):
+    """Some of the transitions of a `TaskReplay`."""
+
+    def add(self, task: int, places: np.ndarray) -> None:
+        """Append the transitions of one episode of `task`, which lie at `places` `(n,)` in the memory."""
+        self._append(task, places)
+
+    def clear(self, task: int) -> None:
+        """Leave out all transitions of `task`."""
+        self.sizes[task] = self._next[task] = 0
+
+
+class TaskReplay(Transitions):
     """Transitions of `tasks` tasks, one row of `width` numbers each, kept as float32; grows as it fills."""
 
     def __init__(self, tasks: int, width: int, capacity: int = 1_000_000):
@@ -111,12 +118,8 @@ class TaskReplay(Selection):
             grown[: len(self._rows)] = self._rows
             self._rows = grown
         self._rows[torch.from_numpy(places)] = torch.from_numpy(np.asarray(rows, dtype=np.float32))
-        self.add(task, places)
+        self._append(task, places)
         return places
-
-    def clear(self, task: int) -> None:
-        """Refuse: only selections can be cleared."""
-        raise NotImplementedError("the memory keeps its transitions; clear a selection of them")
 
     def rows(self, places: np.ndarray) -> Tensor:
         """Return the transitions at `places` `(…)` as `(…, width)`."""

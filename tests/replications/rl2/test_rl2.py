@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from replications.rl2.imitation import Imitation
-from replications.rl2.rl2 import RL2, Standardiser, TrialEncoder, play, ppo_update, trpo_update
+from replications.rl2.rl2 import RL2, Standardiser, ppo_update, trpo_update
 from replications.rl2.tasks import BernoulliBandits, TabularMDPs
 from replications.rl2.transfer import Transfer
+from replications.rl2.trials import TrialEncoder, play
 from shared.tasks.family import TaskFamily
 from shared.tasks.locomotion import HopperDynamics
 from shared.tasks.point_robot import PointRobot

@@ -1,7 +1,7 @@
 """Soft actor-critic on many tasks at once, told which one it is in or not: ceiling and floor for PEARL.
 
-The same actor, critics, memory and budget as PEARL's. Where PEARL's networks see a latent, these see the task's vector,
-standardised over the training tasks, or nothing.
+The same actor, critics, memory and budget as PEARL's. Where PEARL's networks see a latent, these see the task's
+features, standardised over the training tasks, or nothing.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,9 @@ class MultiTaskSAC(OffPolicyLearner):
     Config = Config
 
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
-        super().__init__(family, config, family.task_dim if config.told else 0, seed, device)
+        told = family.features(family.train_set) if config.told else np.empty((len(family.train_set), 0))
+        self.centre, self.spread = told.mean(axis=0), told.std(axis=0) + 1e-8
+        super().__init__(family, config, told.shape[1], seed, device)
 
     def train(self) -> dict[str, float]:
         """Play in some of the training tasks, then take the gradient steps of one meta-iteration."""
@@ -76,11 +78,11 @@ class MultiTaskSAC(OffPolicyLearner):
         return self.actor_critic.update(self.layout.batch(rows), told, self.normal(len(told), self.layout.actions))
 
     def describe(self, tasks: np.ndarray) -> Tensor:
-        """Return what the networks see of `tasks` `(N, task_dim)`: `(N, task_dim)`, or `(N, 0)` if not told."""
+        """Return what the networks see of `tasks` `(N, task_dim)`: `(N, features)`, or `(N, 0)` if not told."""
         if not self.config.told:
             return torch.zeros(len(tasks), 0, device=self.device)
-        known = self.family.train_set
-        return torch.tensor((tasks - known.mean(0)) / (known.std(0) + 1e-8), dtype=torch.float32, device=self.device)
+        features = (self.family.features(tasks) - self.centre) / self.spread
+        return torch.tensor(features, dtype=torch.float32, device=self.device)
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:
         """Play `episodes` episodes in each task with the policy's mean actions; nothing adapts. `(tasks, episodes)`."""

@@ -171,9 +171,13 @@ class PEARL(OffPolicyLearner):
         return metrics | spread | {"encoder/mean_square": mean.detach().square().mean()}
 
     def _reconstruction_loss(self, batch: Batch, z: Tensor) -> Tensor:
-        """Return the mean squared error of a decoder that predicts rewards and next states from s, a and z."""
+        """Return the mean squared error of a decoder that predicts rewards and next states from s, a and z.
+
+        In units of the batch's own spread, so that the reward, which tells tasks apart, is not drowned by velocities.
+        """
         predicted = self.decoder(torch.cat([batch.states, batch.actions, z], dim=1))
         truth = torch.cat([batch.rewards[:, None], batch.next_states], dim=1)
+        truth = (truth - truth.mean(dim=0)) / (truth.std(dim=0) + 1e-6)
         return (predicted - truth).square().mean()
 
     def _context(self, tasks: np.ndarray, memory: Transitions) -> tuple[Tensor, Tensor]:

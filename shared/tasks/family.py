@@ -80,6 +80,13 @@ class TaskFamily(ABC):
     def test_tasks(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `n` test tasks, `(n, task_dim)`; never overlaps the training split where the paper holds tasks out."""
 
+    def features(self, tasks: np.ndarray) -> np.ndarray:
+        """Return what a learner is told of `tasks` `(n, task_dim)` that is told its task: the vectors, `(n, features)`.
+
+        A family overrides it where near tasks have vectors far apart, as angles do.
+        """
+        return tasks
+
     @abstractmethod
     def make(self, num_envs: int) -> VectorTasks:
         """Return a stepper for `num_envs` tasks at once."""

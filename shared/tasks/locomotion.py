@@ -262,6 +262,10 @@ class HumanoidDirection(TaskSets, MujocoFamily):
         parts = [simulations.qpos[:, 2:], simulations.qvel, *(x.reshape(simulations.count, -1) for x in derived)]
         return np.concatenate(parts, axis=1)
 
+    def features(self, tasks: Array) -> Array:
+        """Return cosine and sine of the headings, `(n, 2)`."""
+        return headings(tasks[:, 0])
+
     def place(self, simulations: Simulations) -> Array:
         """Return the places of the centre of mass on the ground, `(N, 2)`."""
         return np.einsum("b,nbi->ni", self._mass_shares, simulations.field("xipos")[:, :, :2])

@@ -59,18 +59,18 @@ class FewGoals(SparsePointRobot):
 
 @pytest.fixture
 def make_pearl():
-    def make(family=None, seed=0, **settings):
+    def make(family=None, seed=0, device="cpu", **settings):
         config = pearl.Config(**PEARL_SETTINGS | settings)
-        return pearl.PEARL(family or TwoGoals(), config, np.random.SeedSequence(seed))
+        return pearl.PEARL(family or TwoGoals(), config, np.random.SeedSequence(seed), device)
 
     return make
 
 
 @pytest.fixture
 def make_multitask():
-    def make(family=None, seed=0, **settings):
+    def make(family=None, seed=0, device="cpu", **settings):
         config = multitask.Config(**SETTINGS | {"told": True, "visit_steps": 20} | settings)
-        return multitask.MultiTaskSAC(family or TwoGoals(), config, np.random.SeedSequence(seed))
+        return multitask.MultiTaskSAC(family or TwoGoals(), config, np.random.SeedSequence(seed), device)
 
     return make
 

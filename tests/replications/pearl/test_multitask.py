@@ -3,12 +3,36 @@ import pytest
 import torch
 
 from shared.study.state import from_bytes, to_bytes
+from shared.tasks.locomotion import HumanoidDirection
+from shared.tasks.point_robot import PointRobot
 
 
 def test_who_is_told_sees_the_task_standardised(make_multitask):
     told, blind = make_multitask(), make_multitask(told=False)
     torch.testing.assert_close(told.describe(told.family.train_set), torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
     assert blind.describe(blind.family.train_set).shape == (2, 0)
+
+
+def test_headings_are_told_as_directions(make_multitask):
+    class Headings(PointRobot):
+        features = HumanoidDirection.features
+
+    family = Headings()
+    family.train_set = np.stack([np.linspace(0.1, 2 * np.pi - 0.1, 12), np.zeros(12)], axis=1)
+    told = make_multitask(family)
+    assert told.actor_critic.value.weights[0].shape[0] == 2 + 2
+    known = told.describe(family.train_set)
+    assert (known[0] - known[-1]).norm() < 0.3  # neighbours, the circle being closed
+    assert (known[0] - known[6]).norm() > 2.5  # opposite
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("told", [True, False])
+def test_training_runs_on_a_gpu(make_multitask, told):
+    agent = make_multitask(told=told, device="cuda")
+    assert all(np.isfinite(list(agent.train().values())).all() for _ in range(2))
+    assert {p.device.type for p in agent.actor_critic.policy.parameters()} == {"cuda"}
+    assert agent.adapt(agent.family.test_set, 2, np.random.default_rng(0)).shape == (2, 2)
 
 
 def test_a_restored_learner_goes_on_alike(make_multitask):

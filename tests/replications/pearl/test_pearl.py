@@ -222,6 +222,30 @@ def test_a_restored_learner_goes_on_alike(make_pearl, few_goals, variant):
     assert len(measures) == {"sparse": 2 + 40}.get(variant, 1)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_training_runs_on_a_gpu(make_pearl, few_goals, variant):
+    agent = make_pearl(few_goals(), device="cuda", **VARIANTS[variant])
+    metrics = [agent.train() for _ in range(2)]
+    assert all(np.isfinite(list(row.values())).all() for row in metrics)
+    assert {p.device.type for p in (*agent.encoder.parameters(), *agent.actor_critic.policy.parameters())} == {"cuda"}
+    assert agent.adapt(agent.family.test_set, 3, np.random.default_rng(0))["return"].shape == (2, 3)
+
+
+def test_reconstruction_is_of_rewards_and_next_states_in_units_of_their_spread(make_pearl):
+    agent = make_pearl(encoder_objective="reconstruction")
+    agent.decoder = lambda inputs: inputs[:, :3]  # as if the state were reward and next state
+    batch = Batch(
+        states=torch.tensor([[0.0, 0.0], [0.0, 0.0], [3.0, 0.0]]),
+        actions=torch.zeros(3, 2),
+        rewards=torch.tensor([-100.0, 0.0, 100.0]),  # −1, 0, 1 in units of its spread
+        done=torch.zeros(3),
+        next_states=torch.tensor([[2.0, 5.0], [4.0, 5.0], [6.0, 5.0]]),  # −1, 0, 1; and always 0
+    )
+    loss = agent._reconstruction_loss(batch, torch.zeros(3, 2))
+    assert loss.item() == pytest.approx((1 + 1 + (3 - 1) ** 2 + 1) / 9, rel=1e-5)
+
+
 def test_a_deterministic_latent_starts_at_zero_and_repeats_itself(make_pearl):
     agent = make_pearl(encoder="deterministic")
     agent.train()

@@ -11,8 +11,15 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def make(family, seed=0, **settings):
-    return StableBaselinesSAC(family(), Config(**SETTINGS | settings), np.random.SeedSequence(seed))
+def make(family, seed=0, device="cpu", **settings):
+    return StableBaselinesSAC(family(), Config(**SETTINGS | settings), np.random.SeedSequence(seed), device)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_training_runs_on_a_gpu(two_goals):
+    agent = make(two_goals, device="cuda")
+    assert all(np.isfinite(list(agent.train().values())).all() for _ in range(2))
+    assert agent.adapt(agent.family.test_set, 2, np.random.default_rng(0)).shape == (2, 2)
 
 
 def test_a_restored_learner_goes_on_alike(two_goals):

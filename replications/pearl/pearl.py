@@ -30,6 +30,7 @@ class Config(ActorCriticConfig):
     latent_size: int = Field(gt=0)
     encoder: Literal["probabilistic", "deterministic", "recurrent"]
     encoder_size: int = Field(gt=0, description="width of the encoder's hidden layers")
+    encoder_learning_rate: float = Field(gt=0)
     encoder_objective: Literal["critics", "policy", "reconstruction"] = Field(
         description="whose loss trains the encoder; reconstruction is of rewards and next states"
     )
@@ -68,11 +69,11 @@ class PEARL(OffPolicyLearner):
         width = states + actions + 1 + (states if config.context_next_states else 0)
         self.encoder = make_encoder(config.encoder, width, config.encoder_size, config.latent_size, self.weights)
         self.encoder.to(device)
-        self.encoder_optimiser = adam(self.encoder, config.learning_rate)
+        self.encoder_optimiser = adam(self.encoder, config.encoder_learning_rate)
         if config.encoder_objective == "reconstruction":
             told = states + actions + config.latent_size
             self.decoder = MLP(told, [config.encoder_size] * 3, 1 + states, self.weights).to(device)
-            self.decoder_optimiser = adam(self.decoder, config.learning_rate)
+            self.decoder_optimiser = adam(self.decoder, config.encoder_learning_rate)
         self.recent = self.replay.select()
 
     # --- Data (Alg. 1, lines 3–10) ---

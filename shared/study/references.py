@@ -139,9 +139,12 @@ class _Checker:
         arguments = self.look_up(f"{key}.name", self.source.constructor_arguments, family.name)
         if arguments is None:
             return
-        for name in family.arguments:
+        own = [(f"{key}.{name}", name) for name in family.arguments]
+        for scale, budget in experiment.scales.items():
+            own += [(f"{key.removesuffix('family')}scales.{scale}.family.{name}", name) for name in budget.family]
+        for where, name in own:
             if name not in arguments.names:
-                self.fail(f"{key}.{name}", unknown(f"argument of {family.name}", name, arguments.names))
+                self.fail(where, unknown(f"argument of {family.name}", name, arguments.names))
         for name in arguments.names:
             if name in arguments.required and name not in family.arguments:
                 self.fail(key, f"{family.name} needs a value for '{name}'")

@@ -144,9 +144,11 @@ class Budget(_Strict):
 
     `tasks` test tasks in the final evaluation, `curve_tasks` of them (all by default) in the evaluations that
     take place every `evaluate_every` environment steps (never by default) while training for `env_steps`.
+    `family` holds what its family is constructed with instead, at this scale alone.
     """
 
     tasks: PositiveInt
+    family: dict[str, JsonValue] = Field(default_factory=dict)
     seeds: PositiveInt = 1
     env_steps: PositiveInt | None = None
     curve_tasks: PositiveInt | None = None
@@ -295,7 +297,7 @@ class Replication(_Strict):
             "scale": scale,
             "learner": self.qualified(method.learner),
             "family": self.qualified(experiment.family.name),
-            "family_config": experiment.family.arguments,
+            "family_config": experiment.family.arguments | budget.family,
             "hyperparameters": {k: env_steps if value == WHOLE_BUDGET else value for k, value in values.items()},
             "protocol": experiment.protocol,
             "tasks": tasks,

@@ -22,6 +22,7 @@ PEARL_SETTINGS = SETTINGS | {
     "latent_size": 2,
     "encoder": "probabilistic",
     "encoder_size": 16,
+    "encoder_learning_rate": 3e-4,
     "encoder_objective": "critics",
     "kl_weight": 0.1,
     "context_rewards": "dense",

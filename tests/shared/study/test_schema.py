@@ -41,6 +41,14 @@ def test_a_run_is_resolved_completely(toy):
     assert (copycat.trains, copycat.env_steps) == (False, None)
 
 
+def test_a_scale_may_construct_the_family_differently(toy):
+    smoke = "smoke: {tasks: 20, seeds: 1, env_steps: 400}"
+    edit(toy / FILE, smoke, smoke[:-1] + ", family: {tosses: 3}}")
+    replication = load_replications(toy)["toy"]
+    configs = [replication.run("coins", "habit", 0, scale).family_config for scale in ("smoke", "hour")]
+    assert configs == [{"tosses": 3}, {"tosses": 10}]
+
+
 def test_hyperparameters_resolve_in_the_order_method_experiment_scale(toy):
     smoke = "smoke: {tasks: 20, seeds: 1, env_steps: 400}"
     edit(toy / FILE, smoke, smoke[:-1] + ", hyperparameters: {habit: {batch_tasks: 3}}}")
@@ -169,6 +177,12 @@ MISTAKES = {
     "unknown module": ("learner: habit.Habit", "learner: habbit.Habit", "no file replications/toy/habbit.py"),
     "unknown family": ("tasks.Coins, tosses: 10", "tasks.Coin, tosses: 10", "coins.family.name", "'Coins'"),
     "unknown family argument": ("tosses: 10", "tosess: 10", "coins.family.tosess", "'tosses'"),
+    "unknown family argument of a scale": (
+        "seeds: 1, env_steps: 400}",
+        "seeds: 1, env_steps: 400, family: {tosess: 3}}",
+        "experiments.coins.scales.smoke.family.tosess",
+        "'tosses'",
+    ),
     "missing family argument": ("tasks.Coins, tosses: 10", "tasks.Coins", "coins.family", "a value for 'tosses'"),
     "unknown hyper-parameter": ("batch_tasks: {", "batch_task: {", "habit.hyperparameters.batch_task", "'batch_tasks'"),
     "budget without steps": (

@@ -13,7 +13,7 @@ from shared.analysis.evidence import Evidence
 from shared.analysis.scores import final_rows
 from shared.figures import theme
 from shared.figures.spec import method_label, notes, origins
-from shared.study.loading import load_object
+from shared.study.loading import make_family
 
 PANELS = 8  # test tasks shown
 
@@ -24,9 +24,7 @@ def trajectories(evidence: Evidence) -> Figure:
 
     Shows the first seed of the first experiment and method, of this machine or else of the reference.
     """
-    (name, experiment), method = next(iter(evidence.experiments().items())), evidence.spec.methods[0]
-    make = load_object(evidence.replication.qualified(experiment.family.name), evidence.root)
-    family = make(**experiment.family.arguments)
+    name, method = next(iter(evidence.experiments())), evidence.spec.methods[0]
     rows = next(
         (rows for origin in reversed(origins(evidence)) if len(rows := evidence.cell(name, method, origin))),
         pd.DataFrame({"seed": []}),
@@ -37,8 +35,9 @@ def trajectories(evidence: Evidence) -> Figure:
     if not len(rows):
         theme.no_results(axes[0])
         return figure
-    goals = family.test_set[: rows["task"].max() + 1]
     run = evidence.replication.run(name, method, 0, str(rows["scale"].iloc[0]))
+    family = make_family(run, evidence.root)
+    goals = family.test_set[: rows["task"].max() + 1]
     explores = run.hyperparameters["exploration_episodes"]
     _draw_panel(axes[0], rows[rows["episode"] < explores], goals, family.radius, None)
     axes[0].set_title("latents of the prior")

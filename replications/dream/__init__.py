@@ -1,0 +1,1 @@
+"""DREAM: decoupling exploration and exploitation (Liu et al. 2021)."""

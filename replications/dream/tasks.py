@@ -1,0 +1,413 @@
+"""DREAM's grid worlds on arrays (Liu et al. 2021, Sec. 6): distracting bus, map, cooking, and the course's small map.
+
+A trial is one episode of exploration and one of exploitation in the same problem. Which problem it is, an integer, only
+a training trial may say. Each episode has a goal of its own, which is seen beside the state; what is earned while
+exploring does not count. The task vector is `(problem, goal of the first episode, goal of the later ones)`.
+
+Problems and goals of trial s come from legacy generators seeded by s, as in the authors' code: every run meets the same
+stream of training trials, and is tested on the same trials.
+"""
+
+import itertools
+from abc import abstractmethod
+from typing import Literal
+
+import gymnasium as gym
+import numpy as np
+
+from shared.tasks.family import TaskFamily, VectorTasks
+
+Array = np.ndarray
+Places = tuple[tuple[int, int], ...]
+
+LEFT, UP, RIGHT, DOWN, STAY, RIDE, END, PICK, DROP = range(9)
+ACTIONS = 9
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # by action, the first four
+NOTHING, BUS, POT, FRIDGE = range(4)  # what is seen of an agent's cell
+
+
+class GridFamily(TaskFamily):
+    """Problems on `size` × `size` cells, with nine actions of which no task needs all.
+
+    An observation is the state, integers `(x, y, status, …)`, and the episode's goal. An episode ends at its goal,
+    after `horizon` steps, or when the agent ends it, which costs as much as waiting for its end would.
+
+    Attributes
+    ----------
+    size, start: cells per side, and where every episode starts.
+    step_cost: what an action costs that is not rewarded.
+    problems: how many there are; `train_ids` and `test_ids` are those of the splits.
+    state_sizes, goal_sizes: how many values each integer of the state and of the goal may have.
+
+    """
+
+    size: int
+    start: tuple[int, int]
+    horizon = 20
+    step_cost = 0.1
+    problems: int
+    train_ids: Array
+    test_ids: Array
+    state_sizes: tuple[int, ...]
+    goal_sizes: tuple[int, ...]
+
+    def __init__(self):
+        self.cells = self.size**2
+        self.state_dim, self.goal_dim = len(self.state_sizes), len(self.goal_sizes)
+        self.task_dim = 1 + 2 * self.goal_dim
+        self.action_space = gym.spaces.Discrete(ACTIONS)
+        self.observation_space = gym.spaces.MultiDiscrete([*self.state_sizes, *self.goal_sizes])
+        self.x, self.y = np.divmod(np.arange(self.cells), self.size)
+        self.status = np.full(self.cells, NOTHING)
+        # Where an action leads: (problems, actions, cells). Most lead nowhere.
+        self.leads = np.tile(np.arange(self.cells), (self.problems, ACTIONS, 1))
+        for action, (dx, dy) in enumerate(MOVES):
+            x, y = (np.clip(place + step, 0, self.size - 1) for place, step in ((self.x, dx), (self.y, dy)))
+            self.leads[:, action] = self.cell(x, y)
+
+    def cell(self, x: Array | int, y: Array | int) -> Array | int:
+        """Return the number of the cell at `(x, y)`."""
+        return x * self.size + y
+
+    @abstractmethod
+    def goals(self, problem: int) -> Array:
+        """Return the goals `(G, goal_dim)` of which an episode in `problem` has one, all equally likely."""
+
+    @abstractmethod
+    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
+        """Draw the goal `(goal_dim,)` of an episode as the authors' code does."""
+
+    @abstractmethod
+    def behaviour(self, tasks: Array, cells: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Say what happened in episodes: measures `(N,)` of `cells`, `actions`, `valid`, all `(T, N)`."""
+
+    def trials(self, first: int, count: int) -> Array:
+        """Return `count` trials of the stream of training trials from number `first` on, `(count, task_dim)`."""
+        return self._stream(self.train_ids, first, count)
+
+    def train_tasks(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` successive trials of the stream of training trials, `(n, task_dim)`."""
+        return self.trials(int(rng.integers(2**31)), n)
+
+    def test_tasks(self, n: int, rng: np.random.Generator) -> Array:
+        """Return the first `n` trials of the test, `(n, task_dim)`: the same for every run."""
+        return self._stream(self.test_ids, 0, n)
+
+    def _stream(self, ids: Array, first: int, count: int) -> Array:
+        tasks = np.empty((count, self.task_dim))
+        for row, seed in enumerate(range(first, first + count)):
+            problem = ids[np.random.RandomState(seed).randint(len(ids))]
+            goals = [self.draw_goal(problem, np.random.RandomState(s)) for s in (max(0, seed - 1), seed + 1)]
+            tasks[row] = problem, *goals[0], *goals[1]
+        return tasks
+
+
+class RideFamily(GridFamily):
+    """Reach a corner of the grid, quickly by the right bus: +1 and the end there, −`step_cost` for other steps.
+
+    A bus line joins a stop near the start with a far end; which far end it is differs between problems, and nothing
+    that is seen tells, but riding. Permutation p of the far ends belongs to problem p of the helpful lines.
+    """
+
+    stops: Places
+    ends: Places
+
+    def __init__(self):
+        last = self.size - 1
+        self.corners = np.array([(0, 0), (last, last), (0, last), (last, 0)])
+        self.goal_sizes = (self.size, self.size)
+        super().__init__()
+        self.groups: list[tuple[Places, Places]] = []  # stops and far ends of lines of one kind
+        self.permutations: list[Array] = []  # of every group: which far end belongs to a stop, (problems, lines)
+        self.lines = np.full((self.problems, self.cells), -1)  # which line stops in a cell
+        self.connect(self.stops, self.ends, np.arange(self.problems) % 24)
+
+    def connect(self, stops: Places, ends: Places, numbers: Array) -> None:
+        """Join `stops` with `ends`, in problem µ as permutation `numbers[µ]` of the ends says."""
+        permutations = np.array(list(itertools.permutations(range(len(ends)))))[numbers]
+        rows, first = np.arange(self.problems), sum(len(group[0]) for group in self.groups)
+        for line, stop in enumerate(stops):
+            here, there = self.cell(*stop), self.cell(*np.array(ends)[permutations[:, line]].T)
+            self.leads[rows, RIDE, here], self.leads[rows, RIDE, there] = there, here
+            self.lines[rows, here] = self.lines[rows, there] = first + line
+        self.status[[self.cell(*place) for place in (*stops, *ends)]] = BUS
+        self.groups.append((stops, ends))
+        self.permutations.append(permutations)
+
+    def helpful_leads(self) -> Array:
+        """Return where actions lead in the 24 problems of the helpful lines alone, `(24, actions, cells)`."""
+        leads = self.leads[:24].copy()
+        useless = self.lines[:24] >= len(self.stops)
+        leads[:, RIDE][useless] = np.tile(np.arange(self.cells), (24, 1))[useless]
+        return leads
+
+    def goals(self, problem: int) -> Array:
+        """Return the four corners."""
+        return self.corners
+
+    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
+        """Draw a corner."""
+        return self.corners[generator.randint(4)]
+
+    def make(self, num_envs: int) -> "VectorRides":
+        """Return a stepper for `num_envs` trials."""
+        return VectorRides(num_envs, self)
+
+    def ends_episode(self, cells: Array, goals: Array) -> Array:
+        """Return which of the `cells` `(N,)` end an episode with the goal cells `(N,)`."""
+        return cells == goals
+
+    def behaviour(self, tasks: Array, cells: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Return how many different lines were ridden."""
+        lines = self.lines[tasks[:, 0].astype(np.int64), cells]
+        ridden = [((lines == line) & (actions == RIDE) & valid).any(axis=0) for line in range(self.lines.max() + 1)]
+        helpful = np.sum(ridden[: len(self.stops)], axis=0, dtype=float)
+        useless = np.sum(ridden[len(self.stops) :], axis=0, dtype=float) * np.ones(len(tasks))
+        return {"helpful_rides": helpful, "useless_rides": useless}
+
+
+class DistractingBus(RideFamily):
+    """Four helpful bus lines to cells beside the corners, and four useless ones to the middles of the sides.
+
+    Problem µ has helpful permutation µ mod 24 and useless permutation ⌊µ/24⌋; every eleventh of the 576 is for
+    training, the other 523 for the test.
+    """
+
+    size, start, problems = 9, (4, 4), 576
+    state_sizes = (9, 9, 4)
+    stops = ((4, 5), (5, 4), (3, 4), (4, 3))
+    ends = ((0, 1), (0, 7), (8, 1), (8, 7))
+    useless_stops = ((5, 5), (3, 3), (3, 5), (5, 3))
+    useless_ends = ((0, 4), (4, 0), (8, 4), (4, 8))
+
+    def __init__(self):
+        super().__init__()
+        self.connect(self.useless_stops, self.useless_ends, np.arange(self.problems) // 24)
+        self.train_ids = np.arange(0, self.problems, 11)
+        self.test_ids = np.setdiff1d(np.arange(self.problems), self.train_ids)
+
+
+class Map(RideFamily):
+    """The helpful lines alone, and a map that shows which problem it is to who stands on it; no problem is held out."""
+
+    size, start, problems = 9, (4, 4), 24
+    state_sizes = (9, 9, 4, 25)
+    stops, ends = DistractingBus.stops, DistractingBus.ends
+    map_place = (7, 3)
+
+    def __init__(self):
+        super().__init__()
+        self.train_ids = self.test_ids = np.arange(self.problems)
+        self.map_cell = self.cell(*self.map_place)
+
+    def make(self, num_envs: int) -> "VectorMaps":
+        """Return a stepper for `num_envs` trials."""
+        return VectorMaps(num_envs, self)
+
+    def behaviour(self, tasks: Array, cells: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Return how many lines were ridden and whether the map was read.
+
+        An episode's last cell is not in `cells`, but is looked at where it differs from the one before by a step.
+        """
+        problems = tasks[:, 0].astype(np.int64)
+        reached = self.leads[problems, actions, cells]
+        read = (((cells == self.map_cell) | (reached == self.map_cell)) & valid).any(axis=0)
+        return super().behaviour(tasks, cells, actions, valid) | {"map_read": read.astype(float)}
+
+
+class CourseMap(Map):
+    """The map on 5 × 5 cells, from the authors' course: lines end in the corners, every corner ends an episode."""
+
+    size, start = 5, (2, 2)
+    state_sizes = (5, 5, 4, 25)
+    horizon, step_cost = 10, 0.3
+    stops = ((2, 1), (3, 2), (2, 3), (1, 2))
+    ends = ((0, 0), (4, 4), (0, 4), (4, 0))
+    map_place = (4, 2)
+
+    def ends_episode(self, cells: Array, goals: Array) -> Array:
+        """Return which of the `cells` `(N,)` are corners."""
+        return np.isin(cells, self.cell(*self.corners.T))
+
+
+class Cooking(GridFamily):
+    """Bring two ingredients to the pot in the order of a recipe; what is in which fridge is the problem.
+
+    The fridges of problem µ hold its digits to base 4. Picking up at a fridge puts its ingredient into the hand,
+    dropping at the pot fills its first empty slot, dropping elsewhere throws away. A recipe is drawn from what the
+    fridges hold, with replacement. Each of the four steps of a recipe earns 0.25 (first ingredient in the hand, in the
+    pot, second one in the hand, in the pot), a wrong pick or a lost ingredient costs 0.35. Kitchen 10 is held out;
+    `tested` says whether the test takes place in the `held-out` or in the `training` kitchens.
+    """
+
+    size, start, problems = 3, (1, 1), 64
+    empty = 4
+    state_sizes = (3, 3, 4, 5, 5, 5, 5)
+    goal_sizes = (4, 4)
+    pot, fridges = (1, 1), ((2, 0), (2, 1), (2, 2))
+    reward, penalty = 0.25, 0.35
+
+    def __init__(self, tested: Literal["held-out", "training"] = "held-out"):
+        if tested not in ("held-out", "training"):
+            raise ValueError(f"tested must be 'held-out' or 'training', got {tested!r}")
+        super().__init__()
+        self.contents = np.arange(self.problems)[:, None] // 4 ** np.arange(3) % 4  # (problems, fridges)
+        self.fridge_cells = np.array([self.cell(*place) for place in self.fridges])
+        self.pot_cell = self.cell(*self.pot)
+        self.status[self.fridge_cells] = FRIDGE
+        self.status[self.pot_cell] = POT
+        self.ways = [abs(x - self.pot[0]) + abs(y - self.pot[1]) for x, y in self.fridges]  # steps from the pot
+        self.held = np.full((self.problems, self.cells), self.empty)  # what a cell gives
+        self.held[:, self.fridge_cells] = self.contents
+        held_out = np.array([10])
+        self.train_ids = np.setdiff1d(np.arange(self.problems), held_out)
+        self.test_ids = held_out if tested == "held-out" else self.train_ids
+
+    def goals(self, problem: int) -> Array:
+        """Return the nine ordered pairs of the fridges' contents."""
+        return np.array(list(itertools.product(self.contents[problem], repeat=2)))
+
+    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
+        """Draw two of the fridges' contents."""
+        return generator.choice(self.contents[problem], 2)
+
+    def make(self, num_envs: int) -> "VectorKitchens":
+        """Return a stepper for `num_envs` trials."""
+        return VectorKitchens(num_envs, self)
+
+    def behaviour(self, tasks: Array, cells: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Return how many different fridges were opened."""
+        opened = [((cells == fridge) & (actions == PICK) & valid).any(axis=0) for fridge in self.fridge_cells]
+        return {"fridges_opened": np.sum(opened, axis=0, dtype=float)}
+
+
+class VectorGrids(VectorTasks):
+    """`num_envs` trials stepped together; the first episode after `set_tasks` has one goal, later ones the other."""
+
+    def __init__(self, num_envs: int, family: GridFamily):
+        super().__init__(num_envs, family.observation_space, family.action_space)
+        self.family = family
+        self.problems = np.zeros(num_envs, dtype=np.int64)
+        self.cells = np.full(num_envs, family.cell(*family.start))
+        self._goals = np.zeros((num_envs, 2, family.goal_dim), dtype=np.int64)
+        self._episodes = np.full(num_envs, -1)
+        self._clock = np.zeros(num_envs, dtype=np.int64)
+        self._over = np.ones(num_envs, dtype=bool)
+
+    @property
+    def goals(self) -> Array:
+        """Goals of the present episodes, `(N, goal_dim)`."""
+        return self._goals[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
+
+    def set_tasks(self, tasks: Array) -> None:
+        """Set the trials `(num_envs, task_dim)`; raise `ValueError` for problems and goals that there are not."""
+        tasks = self.checked_tasks(tasks, self.family.task_dim)
+        numbers = tasks.astype(np.int64)
+        limits = np.array([self.family.problems, *self.family.goal_sizes * 2])
+        if (numbers != tasks).any() or (numbers < 0).any() or (numbers >= limits).any():
+            raise ValueError(f"a trial is integers from 0 to below {tuple(int(n) for n in limits)}")
+        self.problems = numbers[:, 0]
+        self._goals = numbers[:, 1:].reshape(self.num_envs, 2, -1)
+        self._episodes[:] = -1
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
+        """Start the next episode in the trials that `options["reset_mask"]` names."""
+        mask = self.checked_mask((options or {}).get("reset_mask"))
+        self.cells[mask] = self.family.cell(*self.family.start)
+        self._episodes[mask] += 1
+        self._clock[mask] = 0
+        self._over[mask] = False
+        self.clear(mask)
+        return self._observe(), {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
+        """Take `actions[i]` in trial i; finished episodes stand still and earn nothing.
+
+        `terminated`: the goal was reached, or the agent ended the episode. `truncated`: its time is over.
+        """
+        actions, going = self.checked_actions(actions), ~self._over
+        self._clock += going
+        self.cells = np.where(going, self.family.leads[self.problems, actions, self.cells], self.cells)
+        rewards, terminated = self.judge(actions, going)
+        ended = actions == END
+        rewards = rewards - ended * self.family.step_cost * (self.family.horizon - self._clock)
+        terminated = going & (terminated | ended)
+        truncated = going & ~terminated & (self._clock >= self.family.horizon)
+        self._over |= terminated | truncated
+        return self._observe(), np.where(going, rewards, 0.0), terminated, truncated, {}
+
+    def clear(self, mask: Array) -> None:
+        """Put back what a task has besides the agent's place, in the trials that `mask` names."""
+
+    @abstractmethod
+    def judge(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Return the rewards `(N,)` of `actions` that have just moved the agents, and where the goal is reached."""
+
+    def seen(self) -> list[Array]:
+        """Return what a task shows of its state besides place and status, arrays `(N,)`."""
+        return []
+
+    def _observe(self) -> Array:
+        family = self.family
+        state = [family.x[self.cells], family.y[self.cells], family.status[self.cells], *self.seen()]
+        return np.concatenate([np.stack(state, axis=1), self.goals], axis=1)
+
+
+class VectorRides(VectorGrids):
+    """Trials of `RideFamily`."""
+
+    def judge(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Reward being in the goal's corner."""
+        goals = self.family.cell(*self.goals.T)
+        rewards = np.where(self.cells == goals, 1.0, -self.family.step_cost)
+        return rewards, self.family.ends_episode(self.cells, goals)
+
+
+class VectorMaps(VectorRides):
+    """Trials of `Map`."""
+
+    def seen(self) -> list[Array]:
+        """Return the number of the problem, from 1 on, where the agent stands on the map, else 0."""
+        return [np.where(self.cells == self.family.map_cell, self.problems + 1, 0)]
+
+
+class VectorKitchens(VectorGrids):
+    """Trials of `Cooking`."""
+
+    def __init__(self, num_envs: int, family: Cooking):
+        super().__init__(num_envs, family)
+        self.hand = np.full(num_envs, family.empty)
+        self.slots = np.full((num_envs, 3), family.empty)
+        self.stage = np.zeros(num_envs, dtype=np.int64)
+
+    def clear(self, mask: Array) -> None:
+        """Empty hand and pot."""
+        self.hand[mask] = self.slots[mask] = self.family.empty
+        self.stage[mask] = 0
+
+    def judge(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Move ingredients, then reward progress in the recipe."""
+        family = self.family
+        picks, drops = going & (actions == PICK), going & (actions == DROP)
+        held = family.held[self.problems, self.cells]
+        self.hand = np.where(picks & (held != family.empty), held, self.hand)
+        filled = (self.slots != family.empty).sum(axis=1)
+        into = np.flatnonzero(drops & (self.cells == family.pot_cell) & (self.hand != family.empty) & (filled < 3))
+        self.slots[into, filled[into]] = self.hand[into]
+        self.hand = np.where(drops, family.empty, self.hand)
+
+        first, second = self.goals.T
+        wanted = np.where(self.stage < 2, first, second)
+        in_hand = self.hand == wanted
+        in_pot = (self.slots[:, 0] == first) & ((self.stage < 2) | (self.slots[:, 1] == second))
+        carrying = self.stage % 2 == 1
+        progress = np.where(carrying, in_pot, in_hand)
+        failure = ~progress & np.where(carrying, ~in_hand, picks)
+        rewards = np.select([progress, failure], [family.reward, -family.penalty], -family.step_cost)
+        stage = self.stage + progress - (failure & carrying)
+        self.stage = np.where(going, stage, self.stage)
+        return rewards, self.stage == 4
+
+    def seen(self) -> list[Array]:
+        """Return what is in the hand and in the pot's slots."""
+        return [self.hand, *self.slots.T]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from replications.pearl.actor_critic import ActorCriticConfig, Encoding, adam, descend, mean_metrics
@@ -43,6 +43,7 @@ class Config(ActorCriticConfig):
     batch_size: int = Field(gt=0, description="transitions per task for actor and critics")
     batch_order: Literal["transitions", "trajectories"] = Field(description="what batches are made of")
     context_size: int = Field(gt=0, description="transitions per task for the encoder")
+    context_order: Literal["transitions", "trajectories"] = Field(description="what contexts are made of")
     context_source: Literal["recent", "replay", "batch"] = Field(
         description="recent data; all data; the actor's and critics' own batch"
     )
@@ -56,6 +57,12 @@ class Config(ActorCriticConfig):
     exploration_episodes: int = Field(gt=0, description="episodes with latents of the prior")
     evaluations: int = Field(gt=0, description="adaptations to each test task, averaged")
     record_paths: bool = Field(description="report where each step led, for observations that are places on the plane")
+
+    @model_validator(mode="after")
+    def _time_has_an_order(self) -> "Config":
+        if self.encoder == "recurrent" and self.context_order != "trajectories":
+            raise ValueError("context_order must be 'trajectories' for a recurrent encoder")
+        return self
 
 
 class PEARL(OffPolicyLearner):
@@ -184,7 +191,7 @@ class PEARL(OffPolicyLearner):
     def _context(self, tasks: np.ndarray, memory: Transitions) -> tuple[Tensor, Tensor]:
         """Draw contexts `(M, context_size, ·)` for `tasks` `(M,)` from `memory`, with their masks."""
         c = self.config
-        draw = memory.sample_sequences if c.encoder == "recurrent" else memory.sample
+        draw = memory.sample_sequences if c.context_order == "trajectories" else memory.sample
         context = self.layout.context(draw(tasks, c.context_size, self.rng).to(self.device), c.context_next_states)
         return context, torch.ones(context.shape[:2], device=self.device)
 

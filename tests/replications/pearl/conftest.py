@@ -29,6 +29,7 @@ PEARL_SETTINGS = SETTINGS | {
     "context_next_states": False,
     "batch_order": "transitions",
     "context_size": 10,
+    "context_order": "transitions",
     "context_source": "recent",
     "prior_steps": 20,
     "posterior_steps": 0,

@@ -198,8 +198,13 @@ def test_adaptation_leaves_the_learner_as_it_was(make_pearl):
 VARIANTS = {
     "as published": {},
     "deterministic": {"encoder": "deterministic"},
-    "recurrent, transitions": {"encoder": "recurrent"},
-    "recurrent, trajectories": {"encoder": "recurrent", "batch_order": "trajectories"},
+    "contexts of episodes": {"context_order": "trajectories"},
+    "recurrent, transitions": {"encoder": "recurrent", "context_order": "trajectories"},
+    "recurrent, trajectories": {
+        "encoder": "recurrent",
+        "context_order": "trajectories",
+        "batch_order": "trajectories",
+    },
     "off-policy context": {"context_source": "replay"},
     "batch as context": {"context_source": "batch"},
     "encoder of the policy": {"encoder_objective": "policy"},
@@ -290,7 +295,8 @@ def test_where_the_context_comes_from(make_pearl, monkeypatch, source, numbers):
 
 
 def test_batches_of_trajectories_and_recurrent_contexts_follow_time(make_pearl, monkeypatch):
-    agent, seen = make_pearl(batch_order="trajectories", encoder="recurrent", batch_size=15, context_size=12), {}
+    orders = {"batch_order": "trajectories", "context_order": "trajectories"}
+    agent, seen = make_pearl(**orders, encoder="recurrent", batch_size=15, context_size=12), {}
     agent._gather(np.array([0, 1]), 40, recent=True)
     encoder, update = agent.encoder.forward, agent.actor_critic.update
     monkeypatch.setattr(agent.encoder, "forward", lambda c, m: seen.update(context=c) or encoder(c, m))
@@ -316,6 +322,11 @@ def test_critics_learn_from_dense_rewards_where_the_context_has_sparse_ones(make
     sparse = torch.where(distances <= 0.8, 1 - distances, 0.0)
     torch.testing.assert_close(context[..., -1].flatten(), sparse)
     assert (sparse > 0).any()
+
+
+def test_recurrent_encoders_refuse_contexts_without_order(make_pearl):
+    with pytest.raises(ValidationError, match="context_order must be 'trajectories'"):
+        make_pearl(encoder="recurrent")
 
 
 def test_the_kl_divergence_is_weighted(make_pearl):

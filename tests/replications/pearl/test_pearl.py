@@ -382,8 +382,8 @@ def test_families_need_training_tasks_to_return_to(make_pearl):
 def test_learns_to_find_out_where_the_goal_is(make_pearl):
     agent = make_pearl(
         hidden_size=32, encoder_size=32, learning_rate=1e-3, encoder_learning_rate=1e-3, target_rate=0.05, discount=0.8,
-        reward_scale=20.0, batch_size=32, meta_batch=4, context_size=20, gradient_steps=100, prior_steps=40, extra_steps=40,
-        initial_steps=100, evaluations=64,
+        reward_scale=20.0, batch_size=32, meta_batch=4, context_size=20, gradient_steps=100, prior_steps=40,
+        extra_steps=40, initial_steps=100, evaluations=64,
     )  # fmt: skip
     for _ in range(14):
         agent.train()

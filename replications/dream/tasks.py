@@ -69,6 +69,19 @@ class GridFamily(TaskFamily):
         """Return the number of the cell at `(x, y)`."""
         return x * self.size + y
 
+    def state_codes(self, observations: Array) -> Array:
+        """Return the numbers `(N,)` of the states in `observations` `(N, ·)`; `np.unravel_index` undoes it."""
+        return np.ravel_multi_index(tuple(observations[:, : self.state_dim].T), self.state_sizes)
+
+    def goal_codes(self, tasks: Array) -> Array:
+        """Return the numbers `(2, N)` of the goals of both episodes of trials `(N, task_dim)`."""
+        goals = tasks[:, 1:].astype(np.int64).reshape(len(tasks), 2, self.goal_dim)
+        return np.ravel_multi_index(tuple(goals.T), self.goal_sizes)
+
+    def same_to_exploit(self, problems: Array) -> Array:
+        """Return numbers `(N,)`, the same for `problems` `(N,)` that differ in nothing that exploitation needs."""
+        return problems
+
     @abstractmethod
     def goals(self, problem: int) -> Array:
         """Return the goals `(G, goal_dim)` of which an episode in `problem` has one, all equally likely."""
@@ -148,6 +161,10 @@ class RideFamily(GridFamily):
     def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
         """Draw a corner."""
         return self.corners[generator.randint(4)]
+
+    def same_to_exploit(self, problems: Array) -> Array:
+        """Return the helpful permutations."""
+        return problems % 24
 
     def make(self, num_envs: int) -> "VectorRides":
         """Return a stepper for `num_envs` trials."""

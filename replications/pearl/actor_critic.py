@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from shared.networks.mlp import MLP
 from shared.networks.squashed_gaussian import gaussian_head, sample
+from shared.rl.optimise import adam, descend
 from shared.rl.rollout import Batch
 from shared.rl.sac import critic_loss, move_towards, policy_loss, soft_values, td_targets, value_loss
 
@@ -127,25 +128,6 @@ class ActorCritic:
             getattr(self, name).load_state_dict(state[name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
-
-
-def adam(network: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Return Adam with its usual constants for the parameters of `network`."""
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-
-
-def descend(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
-    """Take one step down `loss` in the parameters of `optimisers`."""
-    for optimiser in optimisers:
-        optimiser.zero_grad()
-    loss.backward()
-    for optimiser in optimisers:
-        optimiser.step()
-
-
-def mean_metrics(steps: list[dict[str, Tensor]]) -> dict[str, float]:
-    """Return the means of the metrics of several gradient steps."""
-    return {name: float(torch.stack([step[name] for step in steps]).mean()) for name in steps[0]}
 
 
 @contextmanager

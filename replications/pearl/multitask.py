@@ -12,8 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from replications.pearl.actor_critic import ActorCriticConfig, mean_metrics
+from replications.pearl.actor_critic import ActorCriticConfig
 from replications.pearl.off_policy import OffPolicyLearner
+from shared.rl.optimise import mean_metrics
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
 

@@ -13,10 +13,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from replications.pearl.actor_critic import ActorCriticConfig, Encoding, adam, descend, mean_metrics
+from replications.pearl.actor_critic import ActorCriticConfig, Encoding
 from replications.pearl.encoders import kl_to_prior, make_encoder
 from replications.pearl.off_policy import OffPolicyLearner
 from shared.networks.mlp import MLP
+from shared.rl.optimise import adam, descend, mean_metrics
 from shared.rl.replay import Transitions
 from shared.rl.rollout import Batch, Episodes
 from shared.study.seeds import generator_state, restore_generator

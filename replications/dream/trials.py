@@ -1,0 +1,232 @@
+"""Trials in DREAM's grid worlds: playing them, remembering them, and drawing batches of them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.dream.networks import Distinct
+from replications.dream.tasks import ACTIONS, STAY, GridFamily, VectorGrids
+
+Array = np.ndarray
+EXPLORE, EXPLOIT = range(2)  # a trial's episodes
+
+
+class Moment(NamedTuple):
+    """What N agents know before they act.
+
+    Numbers of the present states, the actions that led there (`ACTIONS` at an episode's beginning) and what these
+    earned; and who is still at it: all `(N,)`.
+    """
+
+    codes: Array
+    before: Array
+    earned: Array
+    going: Array
+
+
+Act = Callable[[Moment], Array]
+
+
+class Episodes(NamedTuple):
+    """N episodes of at most T steps, side by side.
+
+    codes `(N, T + 1)`: numbers of the states seen, see `GridFamily.state_sizes`; the last one repeated after the end.
+    actions, rewards `(N, T)`; lengths `(N,)`, in steps.
+    """
+
+    codes: Array
+    actions: Array
+    rewards: Array
+    lengths: Array
+
+    @property
+    def valid(self) -> Array:
+        """Which steps took place, `(N, T)`."""
+        return np.arange(self.actions.shape[1]) < self.lengths[:, None]
+
+
+def play(family: GridFamily, envs: VectorGrids, act: Act) -> Episodes:
+    """Play one episode in each trial of `envs`; `act` chooses actions `(N,)`."""
+    count, horizon = envs.num_envs, family.horizon
+    codes = np.empty((count, horizon + 1), dtype=np.int32)
+    actions = np.full((count, horizon), STAY, dtype=np.int8)
+    rewards, lengths = np.zeros((count, horizon), dtype=np.float32), np.zeros(count, dtype=np.int16)
+    observations, _ = envs.reset()
+    codes[:] = family.state_codes(observations)[:, None]
+    before, reward, going = np.full(count, ACTIONS), np.zeros(count), np.ones(count, dtype=bool)
+    for t in range(horizon):
+        chosen = np.where(going, act(Moment(codes[:, t], before, reward, going)), STAY)
+        observations, reward, terminated, truncated, _ = envs.step(chosen)
+        codes[:, t + 1 :] = family.state_codes(observations)[:, None]
+        actions[:, t], rewards[:, t] = chosen, reward
+        lengths += going
+        before, going = chosen, going & ~(terminated | truncated)
+        if not going.any():
+            break
+    return Episodes(codes, actions, rewards, lengths)
+
+
+def behaviour(family: GridFamily, tasks: Array, episodes: Episodes) -> dict[str, Array]:
+    """Return what happened in `episodes`, measures `(N,)`: their return, their steps, and what the family counts."""
+    x, y, *_ = np.unravel_index(episodes.codes[:, :-1].T, family.state_sizes)
+    counts = family.behaviour(tasks, family.cell(x, y), episodes.actions.T.astype(np.int64), episodes.valid.T)
+    return {"return": episodes.rewards.sum(axis=1), "steps": episodes.lengths.astype(float)} | counts
+
+
+class Sequences(NamedTuple):
+    """A batch of B episodes as tensors, time first, as long as the longest.
+
+    states `(T + 1, B)`; before `(T + 1, B)`: the actions that led there, `ACTIONS` at the beginning; actions, rewards,
+    done, valid `(T, B)`, the last three as floats; lengths `(B,)`.
+    """
+
+    states: Distinct
+    before: Tensor
+    actions: Tensor
+    rewards: Tensor
+    done: Tensor
+    valid: Tensor
+    lengths: Tensor
+
+
+class Batch(NamedTuple):
+    """B trials: problems `(B,)`, goals of the exploitation `(B,)`, and both episodes."""
+
+    problems: Tensor
+    goals: Distinct
+    explore: Sequences
+    exploit: Sequences
+
+
+class WholeTrials(NamedTuple):
+    """A batch of B trials, both episodes joined, as tensors, time first, T steps in all.
+
+    The last state of the exploration is left out: what follows the step that led there is the exploitation's first one.
+
+    problems `(B,)`; states, goals `(T + 1, B)`; before, earned, begins `(T + 1, B)`: the actions that led there, what
+    they earned, and 1 where the exploitation begins; actions, rewards, explores, done, valid `(T, B)`, the last three
+    as floats; lengths `(B,)`.
+    """
+
+    problems: Tensor
+    states: Distinct
+    goals: Distinct
+    before: Tensor
+    earned: Tensor
+    begins: Tensor
+    actions: Tensor
+    rewards: Tensor
+    explores: Tensor
+    done: Tensor
+    valid: Tensor
+    lengths: Tensor
+
+
+class TrialReplay:
+    """The last `capacity` trials, of two episodes each."""
+
+    def __init__(self, family: GridFamily, capacity: int):
+        self.family, self.capacity, self.added = family, capacity, 0
+        self.episodes = Episodes(
+            np.zeros((2, capacity, family.horizon + 1), dtype=np.int32),
+            np.zeros((2, capacity, family.horizon), dtype=np.int8),
+            np.zeros((2, capacity, family.horizon), dtype=np.float32),
+            np.zeros((2, capacity), dtype=np.int16),
+        )
+        self.problems = np.zeros(capacity, dtype=np.int32)
+        self.goals = np.zeros((2, capacity), dtype=np.int32)
+
+    def __len__(self) -> int:
+        """Return how many trials are remembered."""
+        return min(self.added, self.capacity)
+
+    def add(self, tasks: Array, explore: Episodes, exploit: Episodes) -> None:
+        """Remember trials `tasks` `(N, task_dim)` with both of their episodes."""
+        places = (self.added + np.arange(len(tasks))) % self.capacity
+        for kept, *new in zip(self.episodes, explore, exploit, strict=True):
+            kept[:, places] = new
+        self.problems[places] = tasks[:, 0]
+        self.goals[:, places] = self.family.goal_codes(tasks)
+        self.added += len(tasks)
+
+    def sample(self, count: int, rng: np.random.Generator, device: str = "cpu") -> Batch:
+        """Draw `count` trials, uniformly with replacement; raise `ValueError` from an empty memory."""
+        return self.batch(self.draw(count, rng), device)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Array:
+        """Return the places `(count,)` of trials, drawn with replacement; raise `ValueError` from an empty memory."""
+        if not self.added:
+            raise ValueError("there are no trials to draw from")
+        return rng.integers(len(self), size=count)
+
+    def whole(self, places: Array, device: str = "cpu") -> WholeTrials:
+        """Return the trials at `places` `(B,)` with their episodes joined."""
+        first, second = self.episodes.lengths[:, places].astype(np.int64)
+        lengths = first + second
+        time = np.arange(lengths.max() + 1)[:, None]
+        phase = (time >= first).astype(np.int64)
+        step = np.minimum(time - phase * first, self.family.horizon)
+        codes, goals = self.episodes.codes[phase, places, step], self.goals[phase, places]
+        step = np.minimum(step[:-1], self.family.horizon - 1)
+        actions, rewards = (part[phase[:-1], places, step] for part in self.episodes[1:3])
+        before = np.concatenate([np.full((1, len(places)), ACTIONS), actions])
+        earned = np.concatenate([np.zeros((1, len(places))), rewards])
+        time, past = time[:-1], time == first
+        floats = earned, past, rewards, time < first, time == lengths - 1, time < lengths
+        earned, begins, *floats = (torch.from_numpy(part.astype(np.float32)).to(device) for part in floats)
+        integers = (torch.from_numpy(part.astype(np.int64)).to(device) for part in (before, actions))
+        before, actions = integers
+        return WholeTrials(
+            torch.from_numpy(self.problems[places].astype(np.int64)).to(device),
+            Distinct.of(codes, self.family.state_sizes, device),
+            Distinct.of(goals, self.family.goal_sizes, device),
+            before,
+            earned,
+            begins,
+            actions,
+            *floats,
+            torch.from_numpy(lengths).to(device),
+        )
+
+    def batch(self, places: Array, device: str = "cpu") -> Batch:
+        """Return the trials at `places` `(B,)`."""
+        return Batch(
+            torch.from_numpy(self.problems[places].astype(np.int64)).to(device),
+            Distinct.of(self.goals[EXPLOIT, places], self.family.goal_sizes, device),
+            *(self._sequences(phase, places, device) for phase in (EXPLORE, EXPLOIT)),
+        )
+
+    def _sequences(self, phase: int, places: Array, device: str) -> Sequences:
+        lengths = self.episodes.lengths[phase, places].astype(np.int64)
+        longest = lengths.max()
+        codes = self.episodes.codes[phase, places, : longest + 1].T
+        before = np.full((longest + 1, len(places)), ACTIONS)
+        before[1:] = self.episodes.actions[phase, places, :longest].T
+        time = np.arange(longest)[:, None]
+        floats = self.episodes.rewards[phase, places, :longest].T, time == lengths - 1, time < lengths
+        before = torch.from_numpy(before).to(device)
+        return Sequences(
+            Distinct.of(codes, self.family.state_sizes, device),
+            before,
+            before[1:],
+            *(torch.from_numpy(part.astype(np.float32)).to(device) for part in floats),
+            torch.from_numpy(lengths).to(device),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all trials."""
+        used = len(self)
+        episodes = {name: kept[:, :used].copy() for name, kept in self.episodes._asdict().items()}
+        trials = {"problems": self.problems[:used].copy(), "goals": self.goals[:, :used].copy()}
+        return episodes | trials | {"added": self.added}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.added = state["added"]
+        used = len(self)
+        for name, kept in (self.episodes._asdict() | {"goals": self.goals}).items():
+            kept[:, :used] = state[name]
+        self.problems[:used] = state["problems"]

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+
+from replications.dream.networks import DuelingHead, ExplorationQ
+from replications.dream.q_learning import double_q_loss
+from replications.dream.tabular import RevealingAction
+from replications.dream.tasks import CourseMap
+from tests.replications.dream.conftest import LEARNERS
+
+METHODS = list(LEARNERS)
+
+
+def test_dueling_advantages_have_mean_zero():
+    head = DuelingHead(1, 3)
+    with torch.no_grad():
+        head.value.weight.fill_(2.0), head.value.bias.fill_(1.0)
+        head.advantages.weight.copy_(torch.tensor([[1.0], [2.0], [6.0]])), head.advantages.bias.zero_()
+    # V = 2 x + 1; advantages x, 2 x, 6 x with mean 3 x: at x = 1 that is 3 - 2, 3 - 1, 3 + 3, at x = 2 5 - 4, …
+    assert torch.allclose(head(torch.tensor([[1.0], [2.0]])), torch.tensor([[1.0, 2.0, 6.0], [1.0, 3.0, 11.0]]))
+
+
+def test_double_q_targets_by_hand():
+    # One sequence of two steps. The network prefers action 1 after the first one, where its target says 5.
+    q = torch.tensor([[[1.0, 0.0]], [[2.0, 3.0]], [[9.0, 0.0]]], requires_grad=True)
+    target_q = torch.tensor([[[7.0, 7.0]], [[8.0, 5.0]], [[100.0, 100.0]]])
+    actions = torch.tensor([[0], [1]])
+    rewards, done = torch.tensor([[0.5], [-1.0]]), torch.tensor([[0.0], [1.0]])
+    loss = double_q_loss(q, target_q, actions, rewards, done, torch.ones(2, 1), 0.9)
+    # Errors: 1 - (0.5 + 0.9 · 5) = -4 and 3 - (-1) = 4.
+    assert loss.item() == pytest.approx(16.0)
+    loss.backward()
+    assert torch.allclose(q.grad, torch.tensor([[[-4.0, 0.0]], [[0.0, 4.0]], [[0.0, 0.0]]]))
+
+
+def test_steps_that_did_not_take_place_do_not_count():
+    q = torch.randn(4, 2, 3)
+    target_q, actions, rewards = torch.randn(4, 2, 3), torch.randint(3, (3, 2)), torch.randn(3, 2)
+    done, valid = torch.zeros(3, 2), torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    done[2, 0] = done[0, 1] = 1.0
+    both = double_q_loss(q, target_q, actions, rewards, done, valid, 0.9)
+    one, other = (
+        double_q_loss(
+            q[: steps + 1, [i]],
+            target_q[: steps + 1, [i]],
+            *(part[:steps, [i]] for part in (actions, rewards, done)),
+            torch.ones(steps, 1),
+            0.9,
+        )
+        for i, steps in ((0, 3), (1, 1))
+    )
+    assert both.item() == pytest.approx((3 * one.item() + other.item()) / 4)
+
+
+def test_values_of_an_episode_do_not_depend_on_the_others_in_the_batch(make):
+    agent = make("dream")
+    agent.train()
+    batch, alone = agent.memory.batch(np.arange(6)).explore, agent.memory.batch(np.array([4])).explore
+    network = agent.agents["explore"].network
+    together, single = network(batch.states, batch.before)[0], network(alone.states, alone.before)[0]
+    steps = int(alone.lengths[0]) + 1
+    assert torch.allclose(together[:steps, 4], single[:steps, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_goes_on_as_if_it_had_never_stopped(make, name):
+    through, stopped = make(name), make(name)
+    through.train(), stopped.train()
+    again = make(name, seed=1)
+    again.load_state_dict(stopped.state_dict())
+    assert again.train() == through.train()
+    tasks, rng = through.family.test_tasks(5, np.random.default_rng(0)), np.random.default_rng
+    ours, theirs = again.adapt(tasks, 2, rng(0)), through.adapt(tasks, 2, rng(0))
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert again.env_steps == through.env_steps > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_test_leaves_the_learner_as_it_was(make, name):
+    tested, untested = make(name), make(name)
+    tested.adapt(tested.family.test_tasks(4, np.random.default_rng(0)), 2, np.random.default_rng(0))
+    assert tested.train() == untested.train()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_test_is_not_told_the_problem(make, name):
+    learner = make(name)
+    learner.train()
+    tasks = learner.family.test_tasks(8, np.random.default_rng(0))
+    before = learner.adapt(tasks, 2, np.random.default_rng(0))
+    encoders = [
+        parameter
+        for agent in learner.agents.values()
+        for key, parameter in agent.network.named_parameters()
+        if key.startswith("encoder")
+    ]
+    assert bool(encoders) == (name.startswith("dream") or name == "import")
+    with torch.no_grad():
+        for parameter in encoders:
+            parameter.add_(100.0)
+    after = learner.adapt(tasks, 2, np.random.default_rng(0))
+    assert all((after[measure] == before[measure]).all() for measure in before)
+
+
+def test_random_actions_become_rarer_in_a_straight_line(make):
+    agent = make("e-rl2").agents["agent"]
+    assert agent.epsilon == 1.0
+    agent.steps = 2500
+    assert agent.epsilon == pytest.approx(0.505)
+    agent.steps = 10**6
+    assert agent.epsilon == 0.01
+
+
+def test_gradient_steps_and_copies_are_due_by_environment_steps(make):
+    agent = make("e-rl2").agents["agent"]
+    assert agent.advance(39) == (0, False)
+    assert agent.advance(42) == (2, False)
+    assert agent.advance(120) == (3, True)
+
+
+def test_other_families_are_refused(make):
+    with pytest.raises(ValueError, match="DREAM knows nothing of RevealingAction"):
+        make("dream", RevealingAction(2))
+
+
+def test_a_trial_has_two_episodes(make):
+    learner = make("dream")
+    with pytest.raises(ValueError, match="2 episodes, not 3"):
+        learner.adapt(learner.family.test_tasks(2, np.random.default_rng(0)), 3, np.random.default_rng(0))
+
+
+def test_greedy_actions_are_those_of_the_learned_values(make):
+    learner = make("e-rl2", capacity=16, parallel_trials=16, iteration_trials=16)
+    tasks = CourseMap().trials(0, 16)
+    learner.memory.add(tasks, *learner.play_trials(tasks, greedy=True, rng=np.random.default_rng(0)))
+    whole = learner.memory.whole(np.arange(16))
+    network = learner.agents["agent"].network
+    recalled, _ = network["experience"](whole.states, whole.goals, whole.before, whole.earned, whole.begins)
+    best = learner.values(network, recalled, whole.states, whole.goals)[:-1].argmax(dim=-1)
+    assert (best == whole.actions)[whole.valid.bool()].all()
+
+
+def test_exploration_sees_neither_goals_nor_rewards(make):
+    learner = make("dream")
+    tasks = learner.family.trials(0, 12)
+    elsewhere = tasks.copy()
+    elsewhere[:, 3:] = tasks[::-1, 3:]
+    explored = [learner.play_trials(one, greedy=True, rng=None)[0] for one in (tasks, elsewhere)]
+    assert (explored[0].actions == explored[1].actions).all()
+    assert isinstance(learner.agents["explore"].network, ExplorationQ)

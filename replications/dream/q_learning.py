@@ -99,12 +99,20 @@ class QAgent:
 class TrialLearner:
     """What learns from trials of two episodes in a grid world; raises `ValueError` for other families.
 
-    A subclass names its networks in `agents`, plays trials and learns from them.
+    A subclass names its networks in `agents`, plays trials and learns from them. Given the state of a run that was
+    `trained` before, it starts with that run's networks.
     """
 
     agents: dict[str, QAgent]
 
-    def __init__(self, family: TaskFamily, config: QConfig, seed: np.random.SeedSequence, device: str = "cpu"):
+    def __init__(
+        self,
+        family: TaskFamily,
+        config: QConfig,
+        seed: np.random.SeedSequence,
+        device: str = "cpu",
+        needed: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
         if not isinstance(family, GridFamily):
             raise ValueError(f"{type(self).__name__} knows nothing of {type(family).__name__}")
         weights, draws, noise = seed.spawn(3)
@@ -115,6 +123,9 @@ class TrialLearner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
             self.agents = self.make_agents()
+        if needed:
+            for name, agent in self.agents.items():
+                agent.load_state_dict(needed["trained"]["agents"][name])
 
     def make_agents(self) -> dict[str, QAgent]:
         """Return the agents by name, with fresh weights."""

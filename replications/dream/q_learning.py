@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from replications.dream.networks import Distinct
 from replications.dream.tasks import GridFamily
-from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, TrialReplay, behaviour
+from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, TrialReplay, behaviour, ways
 from shared.rl.optimise import adam, descend
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
@@ -167,12 +167,13 @@ class TrialLearner:
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
         """Explore for an episode, then exploit for one, greedily; the problem is not told.
 
-        Returns the measures of `trials.behaviour`, `(tasks, 2)` each; raises `ValueError` for other than two episodes.
+        Returns the measures of `trials.behaviour` and `trials.ways`, `(tasks, 2)` each; raises `ValueError` for other
+        than two episodes.
         """
         if episodes != 2:
             raise ValueError(f"a trial has 2 episodes, not {episodes}")
         played = self.play_trials(tasks, greedy=True, rng=rng)
-        measures = [behaviour(self.family, tasks, one) for one in played]
+        measures = [behaviour(self.family, tasks, one) | ways(self.family, one) for one in played]
         return {name: np.stack([one[name] for one in measures], axis=1) for name in measures[0]}
 
     def choose(self, values: Tensor, epsilon: float) -> Array:

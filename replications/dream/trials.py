@@ -76,6 +76,13 @@ def behaviour(family: GridFamily, tasks: Array, episodes: Episodes) -> dict[str,
     return {"return": episodes.rewards.sum(axis=1), "steps": episodes.lengths.astype(float)} | counts
 
 
+def ways(family: GridFamily, episodes: Episodes) -> dict[str, Array]:
+    """Return where the agents of `episodes` were after each step, as measures `x00`, `y00`, `x01` and so on, `(N,)`."""
+    x, y, *_ = np.unravel_index(episodes.codes, family.state_sizes)
+    places = {f"{axis}{t:02}": here[:, t] for t in range(family.horizon + 1) for axis, here in (("x", x), ("y", y))}
+    return {name: place.astype(float) for name, place in places.items()}
+
+
 class Sequences(NamedTuple):
     """A batch of B episodes as tensors, time first, as long as the longest.
 

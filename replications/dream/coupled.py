@@ -143,9 +143,7 @@ class CoupledLearner(TrialLearner):
         agent, metrics = self.agents["agent"], []
         updates, copy = agent.advance(sum(steps))
         if self.memory.added >= self.config.learn_from:
-            for _ in range(updates):
-                places = self.memory.draw(self.config.batch_size, self.rng)
-                metrics.append(self._step(self.memory.whole(places, self.device)))
+            metrics = [self._step(self.memory.whole(places, self.device)) for places in self.batches(updates)]
         if copy:
             agent.copy_to_target()
         return metrics

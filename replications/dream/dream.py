@@ -117,8 +117,8 @@ class DREAM(TrialLearner):
         ):
             updates, copy = agent.advance(count)
             if self.memory.added >= begin:
-                draws = (self.memory.sample(c.batch_size, self.rng, self.device) for _ in range(updates))
-                metrics += [{f"{name}/{key}": value for key, value in update(batch).items()} for batch in draws]
+                steps = (update(self.memory.batch(places, self.device)) for places in self.batches(updates))
+                metrics += [{f"{name}/{key}": value for key, value in step.items()} for step in steps]
             if copy:
                 agent.copy_to_target()
         return metrics

@@ -27,6 +27,7 @@ class QConfig(BaseModel):
     learning_rate: float = Field(gt=0)
     discount: float = Field(gt=0, le=1)
     batch_size: int = Field(gt=0, description="trials of one gradient step")
+    alike: bool = Field(description="whether the trials of a batch are about as long as each other")
     capacity: int = Field(gt=0, description="trials remembered")
     update_every: int = Field(gt=0, description="environment steps per gradient step")
     target_every: int = Field(gt=0, description="environment steps between copies of the network into its target")
@@ -134,6 +135,10 @@ class TrialLearner:
     def play_trials(self, tasks: Array, greedy: bool, rng: np.random.Generator) -> tuple[Episodes, Episodes]:
         """Play both episodes of `tasks` `(N, task_dim)`; `greedy` as in a test, where problems must not be told."""
         raise NotImplementedError
+
+    def batches(self, count: int) -> Array:
+        """Return the places in the memory of the trials of `count` gradient steps, `(count, batch_size)`."""
+        return self.memory.draw(count, self.config.batch_size, self.rng, self.config.alike)
 
     def learn(self, steps: tuple[int, int]) -> list[dict[str, Tensor]]:
         """Take the gradient steps due after `steps` of exploration and of exploitation; return the metrics of each."""

@@ -159,15 +159,19 @@ class TrialReplay:
         self.goals[:, places] = self.family.goal_codes(tasks)
         self.added += len(tasks)
 
-    def sample(self, count: int, rng: np.random.Generator, device: str = "cpu") -> Batch:
-        """Draw `count` trials, uniformly with replacement; raise `ValueError` from an empty memory."""
-        return self.batch(self.draw(count, rng), device)
+    def draw(self, batches: int, size: int, rng: np.random.Generator, alike: bool = False) -> Array:
+        """Draw the places of trials with replacement, `(batches, size)`; raise `ValueError` from an empty memory.
 
-    def draw(self, count: int, rng: np.random.Generator) -> Array:
-        """Return the places `(count,)` of trials, drawn with replacement; raise `ValueError` from an empty memory."""
+        With `alike`, the trials of a batch are about as long as each other, so that little has to be padded: all are
+        drawn together, sorted by their steps of exploration, then of exploitation, cut, and shuffled batch by batch.
+        """
         if not self.added:
             raise ValueError("there are no trials to draw from")
-        return rng.integers(len(self), size=count)
+        places = rng.integers(len(self), size=(batches, size))
+        if not alike:
+            return places
+        explore, exploit = self.episodes.lengths[:, places.ravel()]
+        return rng.permutation(places.ravel()[np.lexsort((exploit, explore))].reshape(batches, size))
 
     def whole(self, places: Array, device: str = "cpu") -> WholeTrials:
         """Return the trials at `places` `(B,)` with their episodes joined."""

@@ -11,6 +11,7 @@ SETTINGS = {
     "learning_rate": 1e-3,
     "discount": 0.99,
     "batch_size": 16,
+    "alike": False,
     "capacity": 100,
     "update_every": 40,
     "target_every": 200,
@@ -34,6 +35,7 @@ COUPLED_SETTINGS = SETTINGS | {"learn_from": 16, "count_exploration": False}
 LEARNERS = {
     "dream": (DREAM, DREAM_SETTINGS),
     "dream-feed-forward": (DREAM, DREAM_SETTINGS | {"exploit_memory": False}),
+    "dream-alike": (DREAM, DREAM_SETTINGS | {"alike": True}),
     "e-rl2": (ERL2, COUPLED_SETTINGS),
     "import": (IMPORT, COUPLED_SETTINGS),
     "varibad": (VariBAD, COUPLED_SETTINGS | {"state_weight": 0.01, "decoded": 4}),

@@ -10,7 +10,7 @@ def played(make):
     """DREAM after an iteration, and a batch of what it has played."""
     learner = make("dream")
     learner.train()
-    return learner, learner.memory.sample(8, np.random.default_rng(0))
+    return learner, learner.memory.batch(np.arange(8))
 
 
 def exploit_gradients(learner, loss):
@@ -74,7 +74,7 @@ def test_values_teach_whoever_the_latent_is_from(make, told):
     """Where the bottleneck does not press and decoding is left out, the encoder learns from values alone, if told."""
     learner = make("dream", free_norm=1e6)
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.sample(8, np.random.default_rng(0))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
     agent.updates = int(told)
     before = {key: value.clone() for key, value in agent.network["encoder"].state_dict().items()}
     learner._exploit_step(batch)
@@ -87,7 +87,7 @@ def test_values_teach_whoever_the_latent_is_from(make, told):
 def test_the_bottleneck_presses_on_long_latents_alone(make):
     learner = make("dream")
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.sample(8, np.random.default_rng(0))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
     with torch.no_grad():
         agent.network["encoder"].layers[1].weight.mul_(20.0)
     agent.updates = 0  # the latent is the decoder's: values do not teach the encoder
@@ -102,7 +102,7 @@ def test_the_bottleneck_presses_on_long_latents_alone(make):
 def test_without_bottleneck_nothing_presses(make):
     learner = make("dream", bottleneck=False)
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.sample(8, np.random.default_rng(0))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
     agent.updates = 0
     learner._exploit_step(batch)
     assert all(p.grad is None or p.grad.abs().sum() == 0 for p in agent.network["encoder"].parameters())

@@ -116,7 +116,16 @@ def test_a_memory_comes_back_from_its_state(family, trials):
 
 def test_an_empty_memory_says_so(family):
     with pytest.raises(ValueError, match="no trials"):
-        TrialReplay(family, 4).sample(2, np.random.default_rng(0))
+        TrialReplay(family, 4).draw(1, 2, np.random.default_rng(0))
+
+
+def test_trials_of_a_batch_may_be_alike_in_length(trials):
+    *_, memory = trials
+    drawn = [memory.draw(20, 4, np.random.default_rng(0), alike) for alike in (False, True)]
+    assert sorted(drawn[0].ravel()) == sorted(drawn[1].ravel())
+    lengths = [memory.episodes.lengths[0, places] for places in drawn]
+    spread = [(one.max(axis=1) - one.min(axis=1)).sum() for one in lengths]
+    assert spread[1] <= 2 * 9 < spread[0]  # lengths are 1, 3 and 10: two batches at most are mixed
 
 
 def test_distinct_vectors_are_embedded_once_and_put_where_they_belong():

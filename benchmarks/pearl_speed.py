@@ -8,17 +8,14 @@ shape of the networks' hidden layers, on one thread, taken in turns with the ste
 
 import argparse
 import itertools
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import numpy as np
 import torch
 
+from benchmarks.timing import ROOT, print_profile, seconds
 from replications.pearl.actor_critic import ActorCritic
 from replications.pearl.encoders import PermutationInvariant
 from replications.pearl.pearl import PEARL
@@ -27,10 +24,8 @@ from shared.rl.rollout import Stage
 from shared.study.checkpoint import Checkpoints
 from shared.study.loading import make_config, make_family
 from shared.study.run import ResolvedRun
-from shared.study.runner import train
 from shared.study.schema import load_replications
 
-ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 20
 ENV_STEPS = 500_000  # in memory
 PARTS = (
@@ -71,13 +66,6 @@ def counted(agent: PEARL) -> float:
     return 2.0 * (c.meta_batch * c.batch_size * sum(trained.values()) + context)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Return how long `call()` takes."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def product_rate(rows: int, width: int) -> float:
     """Return floating-point operations per second of one product of `rows` by `width` by `width`."""
     a, b = torch.randn(rows, width), torch.randn(width, width)
@@ -97,29 +85,6 @@ def filled(run: ResolvedRun) -> PEARL:
     return agent
 
 
-@contextmanager
-def clocked(totals: dict[str, float]) -> Iterator[None]:
-    """Add up in `totals` the seconds spent in each part of a training."""
-
-    def watch(owner: type, name: str, label: str):
-        function = getattr(owner, name)
-
-        def timed(*args: object, **kwargs: object) -> object:
-            started = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                totals[label] += time.perf_counter() - started
-
-        return patch.object(owner, name, timed)
-
-    with ExitStack() as stack:
-        for owner, name, label in PARTS:
-            totals[label] = 0.0
-            stack.enter_context(watch(owner, name, label))
-        yield
-
-
 def print_gradient_steps(runs: list[ResolvedRun]) -> None:
     """Print how long gradient steps take, and what share of the rate of matrix products they reach."""
     print("| gradient step | milliseconds | GFLOP | share of the product rate |\n| --- | --- | --- | --- |")
@@ -133,30 +98,6 @@ def print_gradient_steps(runs: list[ResolvedRun]) -> None:
         share = median(operations / t / rate for t, rate in turns)
         milliseconds = median(t for t, _ in turns) * 1e3
         print(f"| {run.experiment}, {run.scale} | {milliseconds:.0f} | {operations / 1e9:.2f} | {share:.2f} |")
-
-
-def print_profile(run: ResolvedRun) -> None:
-    """Print where the time of a short training by the runner goes: two evaluations, a checkpoint every minute."""
-    run = run.model_copy(update={"env_steps": 30_000, "evaluate_every": 25_000})
-    totals: dict[str, float] = {}
-    with TemporaryDirectory() as folder:
-        for name in ("replications", "shared"):
-            Path(folder, name).symlink_to(ROOT / name)
-        with clocked(totals):
-            whole = seconds(lambda: train(run, Path(folder), Silent(), checkpoint_seconds=60.0))
-    print(f"\n| {run.experiment}, {run.scale}, {whole:.0f} seconds | share |\n| --- | --- |")
-    for name, spent in (totals | {"everything else": whole - sum(totals.values())}).items():
-        print(f"| {name} | {100 * spent / whole:.1f} % |")
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def say(self, sentence: str) -> None:
-        """Say nothing."""
-
-    def step(self, step: object) -> None:
-        """Note nothing."""
 
 
 def main() -> None:
@@ -173,7 +114,7 @@ def main() -> None:
     ]
     print_gradient_steps(runs)
     night = next(run for run in runs if (run.experiment, run.scale) == ("cheetah-dir", "night"))
-    print_profile(night)
+    print_profile(night.model_copy(update={"env_steps": 30_000, "evaluate_every": 25_000}), PARTS)
     agent = filled(night)
     with TemporaryDirectory() as folder:
         checkpoints = Checkpoints(Path(folder), night.title, print)

@@ -91,12 +91,12 @@ def told_and_earned(family: RevealingAction) -> tuple[np.ndarray, np.ndarray]:
     size = family.actions
     problems, explored, exploited = (part.ravel() for part in np.indices((size, size, size)))
     envs = family.make(len(problems))
-    envs.set_tasks(problems[:, None].astype(float))
+    envs.set_tasks(np.stack([problems, *np.zeros((2, len(problems)))], axis=1))
     envs.reset()
     shown, *_ = envs.step(explored)
     envs.reset()
     _, rewards, *_ = envs.step(exploited)
-    shown, rewards = (part.reshape(size, size, size) for part in (shown, rewards))  # (problems, explored, exploited)
+    shown, rewards = (part.reshape(size, size, size) for part in (shown[:, 0], rewards))  # (problems, explored, exploited)
     told, earned = np.zeros(size), np.zeros(size)
     for action in range(size):
         for sight in np.unique(shown[:, action]):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from replications.dream.networks import Distinct, GridEmbedder, Memory
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
-from replications.dream.tasks import ACTIONS, VectorGrids
 from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, Moment, WholeTrials, play
+from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
 
@@ -99,7 +99,7 @@ class CoupledLearner(TrialLearner):
 
     def _play(
         self,
-        envs: VectorGrids,
+        envs: VectorTasks,
         tasks: Array,
         greedy: bool,
         explored: Episodes | None = None,
@@ -113,7 +113,7 @@ class CoupledLearner(TrialLearner):
         def act(now: Moment) -> Array:
             nonlocal memory
             before, earned = now.before, now.earned
-            begins = explored is not None and (before == ACTIONS).all()
+            begins = explored is not None and (before == self.family.actions).all()
             if begins:
                 last = np.arange(len(tasks)), explored.lengths.astype(np.int64) - 1
                 before, earned = explored.actions[last].astype(np.int64), explored.rewards[last]

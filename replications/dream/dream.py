@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from replications.dream.networks import Distinct, ExploitationQ, ExplorationQ, ProblemEncoder, TrajectoryDecoder
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
-from replications.dream.tasks import ACTIONS, VectorGrids
 from replications.dream.trials import EXPLOIT, Batch, Episodes, Moment, play
+from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
 
@@ -41,12 +41,14 @@ class DREAM(TrialLearner):
     def make_agents(self) -> dict[str, QAgent]:
         """Return the exploration agent, and the exploitation agent with encoder and decoder."""
         c, family = self.config, self.family
-        explore = ExplorationQ(family.state_sizes, ACTIONS)
+        explore = ExplorationQ(family.state_sizes, family.actions)
         exploit = nn.ModuleDict(
             {
-                "q": ExploitationQ(family.state_sizes, family.goal_sizes, ACTIONS, c.latent_size, c.exploit_memory),
+                "q": ExploitationQ(
+                    family.state_sizes, family.goal_sizes, family.actions, c.latent_size, c.exploit_memory
+                ),
                 "encoder": ProblemEncoder(family.problems, c.latent_size),
-                "decoder": TrajectoryDecoder(family.state_sizes, ACTIONS, c.latent_size),
+                "decoder": TrajectoryDecoder(family.state_sizes, family.actions, c.latent_size),
             }
         )
         return {name: QAgent(net, c, self.device) for name, net in (("explore", explore), ("exploit", exploit))}
@@ -71,7 +73,7 @@ class DREAM(TrialLearner):
 
         return explored, self._exploit(envs, tasks, latents, self.agents["exploit"].epsilon)
 
-    def _explore(self, envs: VectorGrids, epsilon: float) -> Episodes:
+    def _explore(self, envs: VectorTasks, epsilon: float) -> Episodes:
         q, memory = self.agents["explore"].network, None
 
         def act(now: Moment) -> Array:
@@ -81,7 +83,7 @@ class DREAM(TrialLearner):
 
         return play(self.family, envs, act)
 
-    def _exploit(self, envs: VectorGrids, tasks: Array, latents: Callable[[], Tensor], epsilon: float) -> Episodes:
+    def _exploit(self, envs: VectorTasks, tasks: Array, latents: Callable[[], Tensor], epsilon: float) -> Episodes:
         q, memory = self.agents["exploit"].network["q"], None
         goals = Distinct.of(self.family.goal_codes(tasks)[EXPLOIT], self.family.goal_sizes, self.device)
 

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from replications.dream.coupled import CoupledConfig, CoupledLearner, Experience
 from replications.dream.networks import Distinct, DuelingHead
-from replications.dream.tasks import ACTIONS
 
 
 class ERL2(CoupledLearner):
@@ -17,8 +16,9 @@ class ERL2(CoupledLearner):
 
     def make_network(self) -> nn.Module:
         """Return the memory and the head on it."""
-        experience = Experience(self.family.state_sizes, self.family.goal_sizes, ACTIONS)
-        return nn.ModuleDict({"experience": experience, "head": DuelingHead(64, ACTIONS)})
+        family = self.family
+        experience = Experience(family.state_sizes, family.goal_sizes, family.actions)
+        return nn.ModuleDict({"experience": experience, "head": DuelingHead(64, family.actions)})
 
     def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:
         """Return the head's values: the memory has seen state and goal."""

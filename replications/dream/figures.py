@@ -101,8 +101,9 @@ def ways(evidence: Evidence) -> Figure:
         for episode, axis in enumerate(pair):
             row = rows[(rows["task"] == 0) & (rows["episode"] == episode)].iloc[0]
             _draw_grid(axis, family, task, goal=episode == 1)
-            xs, ys = (row[[c for c in row.index if re.fullmatch(rf"{a}\d\d", c)]].to_numpy(float) for a in "xy")
             steps = int(row["steps"]) + 1
+            codes = row[[name for name in row.index if re.fullmatch(r"state\d\d", name)]].to_numpy(int)
+            xs, ys, *_ = np.unravel_index(codes, family.state_sizes)
             axis.plot(xs[:steps], ys[:steps], color=WAY, lw=1.0, marker="s", ms=3.0)
             axis.plot(xs[0], ys[0], color=AGENT, marker="s", ms=5.0)
             axis.set_xlabel(f"{steps - 1} steps" + (f", return {row['return']:.2f}" if episode else ""))

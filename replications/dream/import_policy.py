@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from replications.dream.coupled import CoupledConfig, CoupledLearner, Experience, Situation
 from replications.dream.networks import Distinct, DuelingHead, ProblemEncoder
-from replications.dream.tasks import ACTIONS
 from replications.dream.trials import WholeTrials
 
 
@@ -21,13 +20,13 @@ class IMPORT(CoupledLearner):
 
     def make_network(self) -> nn.Module:
         """Return memory, embedding of problems, and the policy on either."""
-        states, goals = self.family.state_sizes, self.family.goal_sizes
+        states, goals, actions = self.family.state_sizes, self.family.goal_sizes, self.family.actions
         return nn.ModuleDict(
             {
-                "experience": Experience(states, goals, ACTIONS),
+                "experience": Experience(states, goals, actions),
                 "encoder": ProblemEncoder(self.family.problems, 64),
                 "situation": Situation(states, goals),
-                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, ACTIONS)),
+                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, actions)),
             }
         )
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from replications.dream.networks import Distinct
-from replications.dream.tasks import GridFamily
-from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, TrialReplay, behaviour, ways
+from replications.dream.problems import ProblemFamily
+from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, TrialReplay, behaviour, states
 from shared.rl.optimise import adam, descend
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
@@ -98,7 +98,7 @@ class QAgent:
 
 
 class TrialLearner:
-    """What learns from trials of two episodes in a grid world; raises `ValueError` for other families.
+    """What learns from trials of two episodes; raises `ValueError` for other families.
 
     A subclass names its networks in `agents`, plays trials and learns from them. Given the state of a run that was
     `trained` before, it starts with that run's networks.
@@ -114,7 +114,7 @@ class TrialLearner:
         device: str = "cpu",
         needed: Mapping[str, Mapping[str, Any]] | None = None,
     ):
-        if not isinstance(family, GridFamily):
+        if not isinstance(family, ProblemFamily):
             raise ValueError(f"{type(self).__name__} knows nothing of {type(family).__name__}")
         weights, draws, noise = seed.spawn(3)
         self.family, self.config, self.device = family, config, device
@@ -172,13 +172,13 @@ class TrialLearner:
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
         """Explore for an episode, then exploit for one, greedily; the problem is not told.
 
-        Returns the measures of `trials.behaviour` and `trials.ways`, `(tasks, 2)` each; raises `ValueError` for other
+        Returns the measures of `trials.behaviour` and `trials.states`, `(tasks, 2)` each; raises `ValueError` for other
         than two episodes.
         """
         if episodes != 2:
             raise ValueError(f"a trial has 2 episodes, not {episodes}")
         played = self.play_trials(tasks, greedy=True, rng=rng)
-        measures = [behaviour(self.family, tasks, one) | ways(self.family, one) for one in played]
+        measures = [behaviour(self.family, tasks, one) | states(self.family, one) for one in played]
         return {name: np.stack([one[name] for one in measures], axis=1) for name in measures[0]}
 
     def choose(self, values: Tensor, epsilon: float) -> Array:

@@ -12,39 +12,41 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from replications.dream.problems import ProblemFamily
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily, VectorTasks
 
 Array = np.ndarray
 
 
-class RevealingAction(TaskFamily):
+class RevealingAction(ProblemFamily):
     """|A| problems, `actions` actions; the informative action is 0, problem µ pays for action µ.
 
-    Which action it is and which one pays makes no difference to learners that start from equal values.
+    Which action it is and which one pays makes no difference to learners that start from equal values. The state is 0,
+    or 1 + µ after the informative action of an exploration; there are no goals.
     """
 
     horizon = 1
-    task_dim = 1
+    goal_sizes = (1,)
 
     def __init__(self, actions: int):
         if actions < 2:
             raise ValueError(f"actions must be at least 2, got {actions}")
-        self.actions = actions
-        self.action_space = gym.spaces.Discrete(actions)
-        self.observation_space = gym.spaces.Discrete(actions + 1)
+        self.actions = self.problems = actions
+        self.state_sizes = (actions + 1,)
+        self.train_ids = self.test_ids = np.arange(actions)
+        super().__init__()
 
-    def train_tasks(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw `n` problems, `(n, 1)`."""
-        return rng.integers(self.actions, size=(n, 1)).astype(float)
+    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
+        """Return the one goal."""
+        return np.zeros(1)
 
-    def test_tasks(self, n: int, rng: np.random.Generator) -> Array:
-        """Return problem 0 `n` times: what is measured belongs to a learner, not to a problem."""
-        return np.zeros((n, 1))
+    def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Return whether the informative action was taken."""
+        return {"informative": (actions[0] == 0).astype(float)}
 
     def make(self, num_envs: int) -> "VectorRevealing":
         """Return a stepper for `num_envs` trials."""
@@ -52,34 +54,33 @@ class RevealingAction(TaskFamily):
 
 
 class VectorRevealing(VectorTasks):
-    """`num_envs` trials: the first episode after `set_tasks` is exploration, the later ones exploitation.
-
-    Observations are 0, or 1 + µ after the informative action of an exploration.
-    """
+    """`num_envs` trials: the first episode after `set_tasks` is exploration, the later ones exploitation."""
 
     def __init__(self, num_envs: int, family: RevealingAction):
         super().__init__(num_envs, family.observation_space, family.action_space)
+        self.family = family
         self._problems = np.zeros(num_envs, dtype=np.int64)
         self._episodes = np.full(num_envs, -1)
 
     def set_tasks(self, tasks: Array) -> None:
-        """Set the problems `(num_envs, 1)`; raise `ValueError` for one that there is not."""
-        tasks = self.checked_tasks(tasks, 1)[:, 0]
-        if not np.isin(tasks, np.arange(self.single_action_space.n)).all():
-            raise ValueError(f"problems are integers from 0 to {self.single_action_space.n - 1}")
-        self._problems, self._episodes[:] = tasks.astype(np.int64), -1
+        """Set the trials `(num_envs, 3)`; raise `ValueError` for a problem that there is not."""
+        problems = self.checked_tasks(tasks, self.family.task_dim)[:, 0]
+        if not np.isin(problems, self.family.train_ids).all():
+            raise ValueError(f"problems are integers from 0 to {self.family.problems - 1}")
+        self._problems, self._episodes[:] = problems.astype(np.int64), -1
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
         """Begin the next episode in the trials that `options["reset_mask"]` names."""
         self._episodes += self.checked_mask((options or {}).get("reset_mask"))
-        return np.zeros(self.num_envs, dtype=np.int64), {}
+        return np.zeros((self.num_envs, 2), dtype=np.int64), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
         """Take the one action of an episode."""
         actions, exploring = self.checked_actions(actions), self._episodes == 0
         shown = np.where(exploring & (actions == 0), 1 + self._problems, 0)
         rewards = np.where(~exploring & (actions == self._problems), 1.0, 0.0)
-        return shown, rewards, np.ones(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool), {}
+        observations = np.stack([shown, np.zeros_like(shown)], axis=1)
+        return observations, rewards, np.ones(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool), {}
 
 
 class Config(BaseModel):

@@ -1,21 +1,13 @@
-"""DREAM's grid worlds on arrays (Liu et al. 2021, Sec. 6): distracting bus, map, cooking, and the course's small map.
-
-A trial is one episode of exploration and one of exploitation in the same problem. Which problem it is, an integer, only
-a training trial may say. Each episode has a goal of its own, which is seen beside the state; what is earned while
-exploring does not count. The task vector is `(problem, goal of the first episode, goal of the later ones)`.
-
-Problems and goals of trial s come from legacy generators seeded by s, as in the authors' code: every run meets the same
-stream of training trials, and is tested on the same trials.
-"""
+"""DREAM's grid worlds on arrays (Liu et al. 2021, Sec. 6): distracting bus, map, cooking, the course's small map."""
 
 import itertools
 from abc import abstractmethod
 from typing import Literal
 
-import gymnasium as gym
 import numpy as np
 
-from shared.tasks.family import TaskFamily, VectorTasks
+from replications.dream.problems import ProblemFamily
+from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
 Places = tuple[tuple[int, int], ...]
@@ -26,18 +18,16 @@ MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # by action, the first four
 NOTHING, BUS, POT, FRIDGE = range(4)  # what is seen of an agent's cell
 
 
-class GridFamily(TaskFamily):
+class GridFamily(ProblemFamily):
     """Problems on `size` × `size` cells, with nine actions of which no task needs all.
 
-    An observation is the state, integers `(x, y, status, …)`, and the episode's goal. An episode ends at its goal,
-    after `horizon` steps, or when the agent ends it, which costs as much as waiting for its end would.
+    The state is `(x, y, status, …)`. An episode ends at its goal, after `horizon` steps, or when the agent ends it,
+    which costs as much as waiting for its end would.
 
     Attributes
     ----------
     size, start: cells per side, and where every episode starts.
     step_cost: what an action costs that is not rewarded.
-    problems: how many there are; `train_ids` and `test_ids` are those of the splits.
-    state_sizes, goal_sizes: how many values each integer of the state and of the goal may have.
 
     """
 
@@ -45,18 +35,11 @@ class GridFamily(TaskFamily):
     start: tuple[int, int]
     horizon = 20
     step_cost = 0.1
-    problems: int
-    train_ids: Array
-    test_ids: Array
-    state_sizes: tuple[int, ...]
-    goal_sizes: tuple[int, ...]
+    actions = ACTIONS
 
     def __init__(self):
+        super().__init__()
         self.cells = self.size**2
-        self.state_dim, self.goal_dim = len(self.state_sizes), len(self.goal_sizes)
-        self.task_dim = 1 + 2 * self.goal_dim
-        self.action_space = gym.spaces.Discrete(ACTIONS)
-        self.observation_space = gym.spaces.MultiDiscrete([*self.state_sizes, *self.goal_sizes])
         self.x, self.y = np.divmod(np.arange(self.cells), self.size)
         self.status = np.full(self.cells, NOTHING)
         # Where an action leads: (problems, actions, cells). Most lead nowhere.
@@ -69,50 +52,18 @@ class GridFamily(TaskFamily):
         """Return the number of the cell at `(x, y)`."""
         return x * self.size + y
 
-    def state_codes(self, observations: Array) -> Array:
-        """Return the numbers `(N,)` of the states in `observations` `(N, ·)`; `np.unravel_index` undoes it."""
-        return np.ravel_multi_index(tuple(observations[:, : self.state_dim].T), self.state_sizes)
-
-    def goal_codes(self, tasks: Array) -> Array:
-        """Return the numbers `(2, N)` of the goals of both episodes of trials `(N, task_dim)`."""
-        goals = tasks[:, 1:].astype(np.int64).reshape(len(tasks), 2, self.goal_dim)
-        return np.ravel_multi_index(tuple(goals.T), self.goal_sizes)
-
-    def same_to_exploit(self, problems: Array) -> Array:
-        """Return numbers `(N,)`, the same for `problems` `(N,)` that differ in nothing that exploitation needs."""
-        return problems
-
     @abstractmethod
     def goals(self, problem: int) -> Array:
         """Return the goals `(G, goal_dim)` of which an episode in `problem` has one, all equally likely."""
 
     @abstractmethod
-    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
-        """Draw the goal `(goal_dim,)` of an episode as the authors' code does."""
-
-    @abstractmethod
     def behaviour(self, tasks: Array, cells: Array, actions: Array, valid: Array) -> dict[str, Array]:
         """Say what happened in episodes: measures `(N,)` of `cells`, `actions`, `valid`, all `(T, N)`."""
 
-    def trials(self, first: int, count: int) -> Array:
-        """Return `count` trials of the stream of training trials from number `first` on, `(count, task_dim)`."""
-        return self._stream(self.train_ids, first, count)
-
-    def train_tasks(self, n: int, rng: np.random.Generator) -> Array:
-        """Return `n` successive trials of the stream of training trials, `(n, task_dim)`."""
-        return self.trials(int(rng.integers(2**31)), n)
-
-    def test_tasks(self, n: int, rng: np.random.Generator) -> Array:
-        """Return the first `n` trials of the test, `(n, task_dim)`: the same for every run."""
-        return self._stream(self.test_ids, 0, n)
-
-    def _stream(self, ids: Array, first: int, count: int) -> Array:
-        tasks = np.empty((count, self.task_dim))
-        for row, seed in enumerate(range(first, first + count)):
-            problem = ids[np.random.RandomState(seed).randint(len(ids))]
-            goals = [self.draw_goal(problem, np.random.RandomState(s)) for s in (max(0, seed - 1), seed + 1)]
-            tasks[row] = problem, *goals[0], *goals[1]
-        return tasks
+    def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Return `behaviour`."""
+        x, y, *_ = np.unravel_index(codes, self.state_sizes)
+        return self.behaviour(tasks, self.cell(x, y), actions, valid)
 
 
 class RideFamily(GridFamily):

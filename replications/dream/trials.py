@@ -1,4 +1,4 @@
-"""Trials in DREAM's grid worlds: playing them, remembering them, and drawing batches of them."""
+"""Trials of DREAM: playing them, remembering them, and drawing batches of them."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from replications.dream.networks import Distinct
-from replications.dream.tasks import ACTIONS, STAY, GridFamily, VectorGrids
+from replications.dream.problems import ProblemFamily
+from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
 EXPLORE, EXPLOIT = range(2)  # a trial's episodes
@@ -17,8 +18,8 @@ EXPLORE, EXPLOIT = range(2)  # a trial's episodes
 class Moment(NamedTuple):
     """What N agents know before they act.
 
-    Numbers of the present states, the actions that led there (`ACTIONS` at an episode's beginning) and what these
-    earned; and who is still at it: all `(N,)`.
+    Numbers of the present states, the actions that led there and what these earned, and who is still at it: all `(N,)`.
+    At an episode's beginning the action is one more than the last that there is.
     """
 
     codes: Array
@@ -33,7 +34,7 @@ Act = Callable[[Moment], Array]
 class Episodes(NamedTuple):
     """N episodes of at most T steps, side by side.
 
-    codes `(N, T + 1)`: numbers of the states seen, see `GridFamily.state_sizes`; the last one repeated after the end.
+    codes `(N, T + 1)`: numbers of the states seen, see `state_sizes` of a family; the last one repeated after the end.
     actions, rewards `(N, T)`; lengths `(N,)`, in steps.
     """
 
@@ -48,17 +49,17 @@ class Episodes(NamedTuple):
         return np.arange(self.actions.shape[1]) < self.lengths[:, None]
 
 
-def play(family: GridFamily, envs: VectorGrids, act: Act) -> Episodes:
+def play(family: ProblemFamily, envs: VectorTasks, act: Act) -> Episodes:
     """Play one episode in each trial of `envs`; `act` chooses actions `(N,)`."""
     count, horizon = envs.num_envs, family.horizon
     codes = np.empty((count, horizon + 1), dtype=np.int32)
-    actions = np.full((count, horizon), STAY, dtype=np.int8)
+    actions = np.zeros((count, horizon), dtype=np.int8)
     rewards, lengths = np.zeros((count, horizon), dtype=np.float32), np.zeros(count, dtype=np.int16)
     observations, _ = envs.reset()
     codes[:] = family.state_codes(observations)[:, None]
-    before, reward, going = np.full(count, ACTIONS), np.zeros(count), np.ones(count, dtype=bool)
+    before, reward, going = np.full(count, family.actions), np.zeros(count), np.ones(count, dtype=bool)
     for t in range(horizon):
-        chosen = np.where(going, act(Moment(codes[:, t], before, reward, going)), STAY)
+        chosen = np.where(going, act(Moment(codes[:, t], before, reward, going)), 0)
         observations, reward, terminated, truncated, _ = envs.step(chosen)
         codes[:, t + 1 :] = family.state_codes(observations)[:, None]
         actions[:, t], rewards[:, t] = chosen, reward
@@ -69,25 +70,22 @@ def play(family: GridFamily, envs: VectorGrids, act: Act) -> Episodes:
     return Episodes(codes, actions, rewards, lengths)
 
 
-def behaviour(family: GridFamily, tasks: Array, episodes: Episodes) -> dict[str, Array]:
+def behaviour(family: ProblemFamily, tasks: Array, episodes: Episodes) -> dict[str, Array]:
     """Return what happened in `episodes`, measures `(N,)`: their return, their steps, and what the family counts."""
-    x, y, *_ = np.unravel_index(episodes.codes[:, :-1].T, family.state_sizes)
-    counts = family.behaviour(tasks, family.cell(x, y), episodes.actions.T.astype(np.int64), episodes.valid.T)
+    counts = family.measures(tasks, episodes.codes[:, :-1].T, episodes.actions.T.astype(np.int64), episodes.valid.T)
     return {"return": episodes.rewards.sum(axis=1), "steps": episodes.lengths.astype(float)} | counts
 
 
-def ways(family: GridFamily, episodes: Episodes) -> dict[str, Array]:
-    """Return where the agents of `episodes` were after each step, as measures `x00`, `y00`, `x01` and so on, `(N,)`."""
-    x, y, *_ = np.unravel_index(episodes.codes, family.state_sizes)
-    places = {f"{axis}{t:02}": here[:, t] for t in range(family.horizon + 1) for axis, here in (("x", x), ("y", y))}
-    return {name: place.astype(float) for name, place in places.items()}
+def states(family: ProblemFamily, episodes: Episodes) -> dict[str, Array]:
+    """Return the states before and after each step of `episodes`: measures `state00`, `state01` and so on, `(N,)`."""
+    return {f"state{t:02}": codes.astype(float) for t, codes in enumerate(episodes.codes.T)}
 
 
 class Sequences(NamedTuple):
     """A batch of B episodes as tensors, time first, as long as the longest.
 
-    states `(T + 1, B)`; before `(T + 1, B)`: the actions that led there, `ACTIONS` at the beginning; actions, rewards,
-    done, valid `(T, B)`, the last three as floats; lengths `(B,)`.
+    states, before `(T + 1, B)`: the latter are the actions that led there, see `Moment`; actions, rewards, done, valid
+    `(T, B)`, the last three as floats; lengths `(B,)`.
     """
 
     states: Distinct
@@ -135,7 +133,7 @@ class WholeTrials(NamedTuple):
 class TrialReplay:
     """The last `capacity` trials, of two episodes each."""
 
-    def __init__(self, family: GridFamily, capacity: int):
+    def __init__(self, family: ProblemFamily, capacity: int):
         self.family, self.capacity, self.added = family, capacity, 0
         self.episodes = Episodes(
             np.zeros((2, capacity, family.horizon + 1), dtype=np.int32),
@@ -183,7 +181,7 @@ class TrialReplay:
         codes, goals = self.episodes.codes[phase, places, step], self.goals[phase, places]
         step = np.minimum(step[:-1], self.family.horizon - 1)
         actions, rewards = (part[phase[:-1], places, step] for part in self.episodes[1:3])
-        before = np.concatenate([np.full((1, len(places)), ACTIONS), actions])
+        before = np.concatenate([np.full((1, len(places)), self.family.actions), actions])
         earned = np.concatenate([np.zeros((1, len(places))), rewards])
         time, past = time[:-1], time == first
         floats = earned, past, rewards, time < first, time == lengths - 1, time < lengths
@@ -214,7 +212,7 @@ class TrialReplay:
         lengths = self.episodes.lengths[phase, places].astype(np.int64)
         longest = lengths.max()
         codes = self.episodes.codes[phase, places, : longest + 1].T
-        before = np.full((longest + 1, len(places)), ACTIONS)
+        before = np.full((longest + 1, len(places)), self.family.actions)
         before[1:] = self.episodes.actions[phase, places, :longest].T
         time = np.arange(longest)[:, None]
         floats = self.episodes.rewards[phase, places, :longest].T, time == lengths - 1, time < lengths

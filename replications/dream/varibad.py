@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from replications.dream.coupled import CoupledConfig, CoupledLearner, Experience, Situation
 from replications.dream.networks import Distinct, DuelingHead
-from replications.dream.tasks import ACTIONS
 from replications.dream.trials import WholeTrials
 
 
@@ -27,13 +26,13 @@ class VariBAD(CoupledLearner):
 
     def make_network(self) -> nn.Module:
         """Return memory, policy on it, and decoder."""
-        states, goals = self.family.state_sizes, self.family.goal_sizes
+        states, goals, actions = self.family.state_sizes, self.family.goal_sizes, self.family.actions
         return nn.ModuleDict(
             {
-                "experience": Experience(states, goals, ACTIONS),
+                "experience": Experience(states, goals, actions),
                 "situation": Situation(states, goals),
-                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, ACTIONS)),
-                "decoder": TransitionDecoder(states, goals, 64),
+                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, actions)),
+                "decoder": TransitionDecoder(states, goals, actions, 64),
             }
         )
 
@@ -62,9 +61,9 @@ class VariBAD(CoupledLearner):
 class TransitionDecoder(nn.Module):
     """Rewards and next states from a belief and a state, goal and action."""
 
-    def __init__(self, states: tuple[int, ...], goals: tuple[int, ...], belief: int):
+    def __init__(self, states: tuple[int, ...], goals: tuple[int, ...], actions: int, belief: int):
         super().__init__()
-        self.situation, self.actions = Situation(states, goals), nn.Embedding(ACTIONS, 64)
+        self.situation, self.actions = Situation(states, goals), nn.Embedding(actions, 64)
         self.layers = nn.Sequential(nn.Linear(belief + 64 + 64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
         self.reward, self.state = nn.Linear(128, 1), nn.Linear(128, len(states))
 

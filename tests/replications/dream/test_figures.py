@@ -7,7 +7,7 @@ import pytest
 
 from replications.dream import figures
 from replications.dream.tasks import DOWN, END, LEFT, RIDE, RIGHT, STAY, UP
-from replications.dream.trials import behaviour, play, ways
+from replications.dream.trials import behaviour, play, states
 from shared.analysis.evidence import THIS_MACHINE
 from shared.study.loading import make_family
 from shared.study.schema import load_replications
@@ -28,7 +28,7 @@ class FakeEvidence:
         for episode, script in enumerate(([UP, RIDE, LEFT, END], [RIGHT, DOWN, END])):
             actions = iter([*script, *[STAY] * 20])
             played = play(self.family, envs, lambda now, actions=actions: np.array([next(actions)]))
-            measures = behaviour(self.family, tasks, played) | ways(self.family, played)
+            measures = behaviour(self.family, tasks, played) | states(self.family, played)
             row = {"experiment": experiment, "method": "dream", "seed": 0, "env_steps": 10, "task": 0}
             row |= {"episode": episode, "scale": "night"}
             rows.append(row | {name: float(value[0]) for name, value in measures.items()})
@@ -53,10 +53,10 @@ def test_ways_are_drawn_as_they_were_gone(plain, experiment):
     figure = figures.ways(evidence)
     explores, exploits, *others = figure.axes
     way = explores.lines[0]
-    codes = evidence.rows.iloc[0]
-    assert len(way.get_xdata()) == codes["steps"] + 1
-    assert list(way.get_xdata()[:2]) == [codes["x00"], codes["x01"]]
-    assert list(way.get_ydata()[:2]) == [codes["y00"], codes["y01"]]
+    (x, y), size = evidence.family.start, evidence.family.size
+    assert len(way.get_xdata()) == evidence.rows["steps"].iloc[0] + 1
+    assert list(way.get_xdata()[:2]) == [x, x]
+    assert list(way.get_ydata()[:2]) == [y, min(y + 1, size - 1)]
     assert "return" in exploits.get_xlabel()
     assert all(not axis.patches for axis in others)
 

@@ -4,8 +4,8 @@ import torch
 
 from replications.dream.networks import DuelingHead, ExplorationQ
 from replications.dream.q_learning import double_q_loss
-from replications.dream.tabular import RevealingAction
 from replications.dream.tasks import CourseMap
+from shared.tasks.point_robot import PointRobot
 from tests.replications.dream.conftest import LEARNERS
 
 METHODS = list(LEARNERS)
@@ -119,8 +119,8 @@ def test_gradient_steps_and_copies_are_due_by_environment_steps(make):
 
 
 def test_other_families_are_refused(make):
-    with pytest.raises(ValueError, match="DREAM knows nothing of RevealingAction"):
-        make("dream", RevealingAction(2))
+    with pytest.raises(ValueError, match="DREAM knows nothing of PointRobot"):
+        make("dream", PointRobot())
 
 
 def test_a_trial_has_two_episodes(make):

@@ -74,16 +74,16 @@ def test_a_restored_learner_goes_on_alike(learner):
 
 def test_a_trial_shows_the_problem_after_the_informative_action_alone():
     envs = RevealingAction(3).make(2)
-    envs.set_tasks(np.array([[1], [2]]))
-    assert envs.reset()[0].tolist() == [0, 0]
+    envs.set_tasks(np.array([[1, 0, 0], [2, 0, 0]]))
+    assert envs.reset()[0].tolist() == [[0, 0], [0, 0]]
     observations, rewards, terminated, truncated, _ = envs.step(np.array([0, 2]))
-    assert (observations.tolist(), rewards.tolist()) == ([2, 0], [0, 0])
+    assert (observations[:, 0].tolist(), rewards.tolist()) == ([2, 0], [0, 0])
     assert terminated.all() and not truncated.any()
     envs.reset()
     observations, rewards, *_ = envs.step(np.array([1, 0]))
-    assert (observations.tolist(), rewards.tolist()) == ([0, 0], [1, 0])
+    assert (observations[:, 0].tolist(), rewards.tolist()) == ([0, 0], [1, 0])
     with pytest.raises(ValueError, match="problems are integers from 0 to 2"):
-        envs.set_tasks(np.array([[3], [0]]))
+        envs.set_tasks(np.array([[3, 0, 0], [0, 0, 0]]))
 
 
 def test_wrong_use_is_refused():

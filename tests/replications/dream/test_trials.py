@@ -41,7 +41,7 @@ def test_an_episode_is_as_long_as_it_lasted(family, trials):
     tasks, explore, exploit, _ = trials
     assert explore.lengths.tolist() == [3, 1, 10]
     assert exploit.lengths.tolist() == [2, 2, 1]
-    assert (explore.actions[1, 1:] == STAY).all()
+    assert (explore.actions[1, 1:] == 0).all()
     assert (explore.rewards[~explore.valid] == 0).all()
     measures = behaviour(family, tasks, explore)
     assert measures["map_read"].tolist() == [1, 0, 0]

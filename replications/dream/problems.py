@@ -1,0 +1,84 @@
+"""What DREAM's task distributions have in common: problems with a goal per episode, met in trials of two episodes.
+
+A trial is one episode of exploration and one of exploitation in the same problem. Which problem it is, an integer, only
+a training trial may say. Each episode has a goal of its own, which is seen beside the state; what is earned while
+exploring does not count. The task vector is `(problem, goal of the first episode, goal of the later ones)`.
+
+Problems and goals of trial s come from legacy generators seeded by s, as in the authors' code: every run meets the same
+stream of training trials, and is tested on the same trials.
+"""
+
+from abc import abstractmethod
+
+import gymnasium as gym
+import numpy as np
+
+from shared.tasks.family import TaskFamily
+
+Array = np.ndarray
+
+
+class ProblemFamily(TaskFamily):
+    """Problems whose states, goals and actions are integers; an observation is state and goal.
+
+    Attributes
+    ----------
+    problems: how many there are; `train_ids` and `test_ids` are those of the splits.
+    actions: how many there are.
+    state_sizes, goal_sizes: how many values each integer of the state and of the goal may have.
+
+    """
+
+    problems: int
+    train_ids: Array
+    test_ids: Array
+    actions: int
+    state_sizes: tuple[int, ...]
+    goal_sizes: tuple[int, ...]
+
+    def __init__(self):
+        self.state_dim, self.goal_dim = len(self.state_sizes), len(self.goal_sizes)
+        self.task_dim = 1 + 2 * self.goal_dim
+        self.action_space = gym.spaces.Discrete(self.actions)
+        self.observation_space = gym.spaces.MultiDiscrete([*self.state_sizes, *self.goal_sizes])
+
+    @abstractmethod
+    def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
+        """Draw the goal `(goal_dim,)` of an episode as the authors' code does."""
+
+    def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
+        """Say what happened in episodes: measures `(N,)` of states and actions `(T, N)`, where steps are `valid`."""
+        return {}
+
+    def same_to_exploit(self, problems: Array) -> Array:
+        """Return numbers `(N,)`, the same for `problems` `(N,)` that differ in nothing that exploitation needs."""
+        return problems
+
+    def state_codes(self, observations: Array) -> Array:
+        """Return the numbers `(N,)` of the states in `observations` `(N, ·)`; `np.unravel_index` undoes it."""
+        return np.ravel_multi_index(tuple(observations[:, : self.state_dim].T), self.state_sizes)
+
+    def goal_codes(self, tasks: Array) -> Array:
+        """Return the numbers `(2, N)` of the goals of both episodes of trials `(N, task_dim)`."""
+        goals = tasks[:, 1:].astype(np.int64).reshape(len(tasks), 2, self.goal_dim)
+        return np.ravel_multi_index(tuple(goals.T), self.goal_sizes)
+
+    def trials(self, first: int, count: int) -> Array:
+        """Return `count` trials of the stream of training trials from number `first` on, `(count, task_dim)`."""
+        return self._stream(self.train_ids, first, count)
+
+    def train_tasks(self, n: int, rng: np.random.Generator) -> Array:
+        """Return `n` successive trials of the stream of training trials, `(n, task_dim)`."""
+        return self.trials(int(rng.integers(2**31)), n)
+
+    def test_tasks(self, n: int, rng: np.random.Generator) -> Array:
+        """Return the first `n` trials of the test, `(n, task_dim)`: the same for every run."""
+        return self._stream(self.test_ids, 0, n)
+
+    def _stream(self, ids: Array, first: int, count: int) -> Array:
+        tasks = np.empty((count, self.task_dim))
+        for row, seed in enumerate(range(first, first + count)):
+            problem = ids[np.random.RandomState(seed).randint(len(ids))]
+            goals = [self.draw_goal(problem, np.random.RandomState(s)) for s in (max(0, seed - 1), seed + 1)]
+            tasks[row] = problem, *goals[0], *goals[1]
+        return tasks

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.dream.networks import Distinct, GridEmbedder, Memory
+from replications.dream.networks import Distinct, DuelingHead, GridEmbedder, Memory
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
 from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, Moment, WholeTrials, play
 from shared.tasks.family import VectorTasks
@@ -90,7 +90,7 @@ class CoupledLearner(TrialLearner):
         return {"agent": QAgent(self.make_network(), self.config, self.device)}
 
     @torch.no_grad()
-    def play_trials(self, tasks: Array, greedy: bool, rng: np.random.Generator) -> tuple[Episodes, Episodes]:
+    def play_trials(self, tasks: Array, greedy: bool) -> tuple[Episodes, Episodes]:
         """Play the two episodes one after the other, with one memory."""
         envs = self.family.make(len(tasks))
         envs.set_tasks(tasks)
@@ -112,17 +112,15 @@ class CoupledLearner(TrialLearner):
 
         def act(now: Moment) -> Array:
             nonlocal memory
-            before, earned = now.before, now.earned
-            begins = explored is not None and (before == self.family.actions).all()
+            begins, earned = explored is not None and now.time == 0, now.earned
             if begins:
-                last = np.arange(len(tasks)), explored.lengths.astype(np.int64) - 1
-                before, earned = explored.actions[last].astype(np.int64), explored.rewards[last]
+                earned = explored.rewards[np.arange(len(tasks)), explored.lengths.astype(np.int64) - 1]
             inputs = (
                 torch.as_tensor(part[None], dtype=kind, device=self.device)
                 for part, kind in (
-                    (before, torch.int64),
+                    (now.before, torch.int64),
                     (earned, torch.float32),
-                    (np.full(len(before), begins), torch.float32),
+                    (np.full(len(tasks), begins), torch.float32),
                 )
             )
             states = self.states(now.codes)
@@ -143,7 +141,7 @@ class CoupledLearner(TrialLearner):
         agent, metrics = self.agents["agent"], []
         updates, copy = agent.advance(sum(steps))
         if self.memory.added >= self.config.learn_from:
-            metrics = [self._step(self.memory.whole(places, self.device)) for places in self.batches(updates)]
+            metrics = [self._step(self.memory.whole(drawn, self.device)) for drawn in self.batches(updates)]
         if copy:
             agent.copy_to_target()
         return metrics
@@ -157,6 +155,25 @@ class CoupledLearner(TrialLearner):
             target_q = self.values(agent.target, agent.target["experience"](*inputs)[0], batch.states, batch.goals)
         rewards = batch.rewards if c.count_exploration else batch.rewards * (1 - batch.explores)
         losses = {"loss": double_q_loss(q, target_q, batch.actions, rewards, batch.done, batch.valid, c.discount)}
-        losses |= self.losses(batch, recalled)
-        agent.descend(sum(losses.values()))
-        return {f"agent/{name}": loss.detach() for name, loss in losses.items()}
+        self_taught = self.losses(batch, recalled)
+        agent.descend(batch.weight * losses["loss"] + sum(self_taught.values()))
+        return {f"agent/{name}": loss.detach() for name, loss in (losses | self_taught).items()}
+
+
+class SituatedLearner(CoupledLearner):
+    """A policy on the present, and on a vector of 64 numbers that the memory holds of the trial."""
+
+    def make_network(self) -> nn.Module:
+        """Return the memory and the policy on it."""
+        family = self.family
+        return nn.ModuleDict(
+            {
+                "experience": Experience(family.state_sizes, family.goal_sizes, family.actions),
+                "situation": Situation(family.state_sizes, family.goal_sizes),
+                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, family.actions)),
+            }
+        )
+
+    def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:
+        """Return action values of the vector `recalled` and of the present."""
+        return network["head"](torch.cat([recalled, network["situation"](states, goals)], dim=-1))

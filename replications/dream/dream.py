@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from replications.dream.networks import Distinct, ExploitationQ, ExplorationQ, ProblemEncoder, TrajectoryDecoder
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
-from replications.dream.trials import EXPLOIT, Batch, Episodes, Moment, play
+from replications.dream.trials import EXPLOIT, EXPLORE, Batch, Episodes, Moment, play
 from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
@@ -56,7 +56,7 @@ class DREAM(TrialLearner):
     # --- Playing ---
 
     @torch.no_grad()
-    def play_trials(self, tasks: Array, greedy: bool, rng: np.random.Generator) -> tuple[Episodes, Episodes]:
+    def play_trials(self, tasks: Array, greedy: bool) -> tuple[Episodes, Episodes]:
         """Explore, then exploit with z from the decoder; while training, every other trial has z from the encoder."""
         envs = self.family.make(len(tasks))
         envs.set_tasks(tasks)
@@ -64,12 +64,10 @@ class DREAM(TrialLearner):
         decoded = self._decode(explored)
         if greedy:
             return explored, self._exploit(envs, tasks, lambda: decoded, 0.0)
-        told = torch.arange(self.memory.added, self.memory.added + len(tasks), device=self.device) % 2 == 1
-        problems = torch.from_numpy(tasks[:, 0].astype(np.int64)).to(self.device)
-        encoded = self.agents["exploit"].network["encoder"](problems)
+        told, encoded = self.odd_trials(len(tasks)), self.agents["exploit"].network["encoder"](self.problems_of(tasks))
 
         def latents() -> Tensor:
-            return torch.where(told[:, None], self._blur(encoded), decoded)
+            return torch.where(told, self._blur(encoded), decoded)
 
         return explored, self._exploit(envs, tasks, latents, self.agents["exploit"].epsilon)
 
@@ -110,19 +108,17 @@ class DREAM(TrialLearner):
     def learn(self, steps: tuple[int, int]) -> list[dict[str, Tensor]]:
         """Take the gradient steps of exploration, then those of exploitation, once there are trials enough."""
         c, metrics = self.config, []
-        for (name, agent), count, update, begin in zip(
-            self.agents.items(),
-            steps,
-            (self._explore_step, self._exploit_step),
-            (c.explore_from, c.exploit_from),
-            strict=True,
-        ):
-            updates, copy = agent.advance(count)
-            if self.memory.added >= begin:
-                steps = (update(self.memory.batch(places, self.device)) for places in self.batches(updates))
-                metrics += [{f"{name}/{key}": value for key, value in step.items()} for step in steps]
+        taken = {
+            "explore": (steps[EXPLORE], self._explore_step, c.explore_from),
+            "exploit": (steps[EXPLOIT], self._exploit_step, c.exploit_from),
+        }
+        for name, (count, update, begin) in taken.items():
+            updates, copy = self.agents[name].advance(count)
+            for drawn in self.batches(updates if self.memory.added >= begin else 0):
+                reports = update(self.memory.batch(drawn, self.device))
+                metrics.append({f"{name}/{key}": value for key, value in reports.items()})
             if copy:
-                agent.copy_to_target()
+                self.agents[name].copy_to_target()
         return metrics
 
     def _explore_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -133,7 +129,7 @@ class DREAM(TrialLearner):
             target_q, _ = agent.target(steps.states, steps.before)
         q, _ = agent.network(steps.states, steps.before)
         loss = double_q_loss(q, target_q, steps.actions, rewards, steps.done, steps.valid, self.config.discount)
-        agent.descend(loss)
+        agent.descend(steps.weight * loss)
         return {"loss": loss.detach(), "reward": (rewards * steps.valid).sum() / steps.valid.shape[1]}
 
     @torch.no_grad()
@@ -156,16 +152,16 @@ class DREAM(TrialLearner):
         length = len(steps.before)
         told = agent.updates % 2 == 1
         final = decoded[batch.explore.lengths, torch.arange(len(encoded), device=self.device)]
-        z = self._blur(encoded.expand(length, -1, -1)) if told else final.expand(length, -1, -1)
+        z = (self._blur(encoded) if told else final).expand(length, -1, -1)
         q, _ = network["q"](steps.states, batch.goals, z)
         with torch.no_grad():
-            told_z = self._blur(target["encoder"](batch.problems).expand(length, -1, -1))
+            told_z = self._blur(target["encoder"](batch.problems)).expand(length, -1, -1)
             target_q, _ = target["q"](steps.states, batch.goals, told_z)
         td = double_q_loss(q, target_q, steps.actions, steps.rewards, steps.done, steps.valid, c.discount)
         decoding = decoder_loss(decoded, encoded, batch.explore.lengths)
         norm = encoded.square().sum(dim=1)
         bottleneck = norm.clamp(min=c.free_norm).mean() if c.bottleneck else torch.zeros((), device=self.device)
-        agent.descend(td + decoding + bottleneck)
+        agent.descend(steps.weight * td + batch.explore.weight * decoding + bottleneck)
         return {"loss": td.detach(), "decoder_loss": decoding.detach(), "latent_norm": norm.detach().mean()}
 
     # --- What is looked at ---

@@ -30,10 +30,6 @@ class Distinct(NamedTuple):
         values = np.stack(np.unravel_index(distinct, sizes), axis=1)
         return cls(torch.from_numpy(values).to(device), torch.from_numpy(where.reshape(codes.shape)).to(device))
 
-    def __getitem__(self, key: slice) -> "Distinct":
-        """Return the vectors at some of the places."""
-        return Distinct(self.values, self.where[key])
-
 
 class GridEmbedder(nn.Module):
     """Vectors of integers to `outputs` numbers: a table for every component, a ReLU layer, a linear one."""

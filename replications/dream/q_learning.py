@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from replications.dream.networks import Distinct
 from replications.dream.problems import ProblemFamily
-from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, TrialReplay, behaviour, states
+from replications.dream.trials import EXPLOIT, EXPLORE, Drawn, Episodes, TrialReplay, behaviour, states
 from shared.rl.optimise import adam, descend
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
@@ -36,6 +36,15 @@ class QConfig(BaseModel):
     max_gradient_norm: float = Field(gt=0)
     parallel_trials: int = Field(gt=0, description="trials played side by side, between gradient steps")
     iteration_trials: int = Field(gt=0, description="trials of one meta-iteration")
+
+    @model_validator(mode="after")
+    def _whole_rounds(self) -> "QConfig":
+        if self.iteration_trials % self.parallel_trials:
+            raise ValueError(
+                f"iteration_trials must be a multiple of parallel_trials, {self.parallel_trials}, "
+                f"got {self.iteration_trials}"
+            )
+        return self
 
 
 def double_q_loss(
@@ -132,12 +141,12 @@ class TrialLearner:
         """Return the agents by name, with fresh weights."""
         raise NotImplementedError
 
-    def play_trials(self, tasks: Array, greedy: bool, rng: np.random.Generator) -> tuple[Episodes, Episodes]:
+    def play_trials(self, tasks: Array, greedy: bool) -> tuple[Episodes, Episodes]:
         """Play both episodes of `tasks` `(N, task_dim)`; `greedy` as in a test, where problems must not be told."""
         raise NotImplementedError
 
-    def batches(self, count: int) -> Array:
-        """Return the places in the memory of the trials of `count` gradient steps, `(count, batch_size)`."""
+    def batches(self, count: int) -> list[Drawn]:
+        """Return the trials of `count` gradient steps."""
         return self.memory.draw(count, self.config.batch_size, self.rng, self.config.alike)
 
     def learn(self, steps: tuple[int, int]) -> list[dict[str, Tensor]]:
@@ -155,7 +164,7 @@ class TrialLearner:
         measures, steps = [], []
         for first in range(self.memory.added, self.memory.added + c.iteration_trials, c.parallel_trials):
             tasks = self.family.trials(first, c.parallel_trials)
-            episodes = self.play_trials(tasks, greedy=False, rng=self.rng)
+            episodes = self.play_trials(tasks, greedy=False)
             self.memory.add(tasks, *episodes)
             steps += self.learn(tuple(int(played.lengths.sum()) for played in episodes))
             measures.append([behaviour(self.family, tasks, played) for played in episodes])
@@ -170,15 +179,15 @@ class TrialLearner:
 
     @torch.no_grad()
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Explore for an episode, then exploit for one, greedily; the problem is not told.
+        """Explore for an episode, then exploit for one, greedily; the problem is not told, and nothing is drawn.
 
         Returns the measures of `trials.behaviour` and `trials.states`, `(tasks, 2)` each; raises `ValueError` for other
         than two episodes.
         """
         if episodes != 2:
             raise ValueError(f"a trial has 2 episodes, not {episodes}")
-        played = self.play_trials(tasks, greedy=True, rng=rng)
-        measures = [behaviour(self.family, tasks, one) | states(self.family, one) for one in played]
+        played = self.play_trials(tasks, greedy=True)
+        measures = [behaviour(self.family, tasks, one) | states(one) for one in played]
         return {name: np.stack([one[name] for one in measures], axis=1) for name in measures[0]}
 
     def choose(self, values: Tensor, epsilon: float) -> Array:
@@ -192,6 +201,14 @@ class TrialLearner:
     def states(self, codes: Array) -> Distinct:
         """Return states `(1, N)` of which `codes` `(N,)` are the numbers."""
         return Distinct.of(codes[None], self.family.state_sizes, self.device)
+
+    def problems_of(self, tasks: Array) -> Tensor:
+        """Return the problems `(N,)` of trials `(N, task_dim)`: for training alone."""
+        return torch.from_numpy(tasks[:, 0].astype(np.int64)).to(self.device)
+
+    def odd_trials(self, count: int) -> Tensor:
+        """Return which of the next `count` training trials have odd numbers, `(count, 1)`."""
+        return torch.arange(self.memory.added, self.memory.added + count, device=self.device)[:, None] % 2 == 1
 
     def normal(self, *shape: int) -> Tensor:
         """Return standard normal noise."""

@@ -26,15 +26,16 @@ class RevealingAction(ProblemFamily):
     """|A| problems, `actions` actions; the informative action is 0, problem µ pays for action µ.
 
     Which action it is and which one pays makes no difference to learners that start from equal values. The state is 0,
-    or 1 + µ after the informative action of an exploration; there are no goals.
+    or 1 + µ after the informative action of an exploration; there are no goals. `looks` are steps that an exploration
+    goes on for after its action, for those who do not see the state that an episode ends in.
     """
 
-    horizon = 1
     goal_sizes = (1,)
 
-    def __init__(self, actions: int):
+    def __init__(self, actions: int, looks: int = 0):
         if actions < 2:
             raise ValueError(f"actions must be at least 2, got {actions}")
+        self.horizon = 1 + looks
         self.actions = self.problems = actions
         self.state_sizes = (actions + 1,)
         self.train_ids = self.test_ids = np.arange(actions)
@@ -59,7 +60,7 @@ class VectorRevealing(VectorTasks):
     def __init__(self, num_envs: int, family: RevealingAction):
         super().__init__(num_envs, family.observation_space, family.action_space)
         self.family = family
-        self._problems = np.zeros(num_envs, dtype=np.int64)
+        self._problems, self._shown, self._clock = np.zeros((3, num_envs), dtype=np.int64)
         self._episodes = np.full(num_envs, -1)
 
     def set_tasks(self, tasks: Array) -> None:
@@ -71,16 +72,22 @@ class VectorRevealing(VectorTasks):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
         """Begin the next episode in the trials that `options["reset_mask"]` names."""
-        self._episodes += self.checked_mask((options or {}).get("reset_mask"))
-        return np.zeros((self.num_envs, 2), dtype=np.int64), {}
+        mask = self.checked_mask((options or {}).get("reset_mask"))
+        self._episodes += mask
+        self._shown[mask] = self._clock[mask] = 0
+        return self._observe(), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
-        """Take the one action of an episode."""
-        actions, exploring = self.checked_actions(actions), self._episodes == 0
-        shown = np.where(exploring & (actions == 0), 1 + self._problems, 0)
-        rewards = np.where(~exploring & (actions == self._problems), 1.0, 0.0)
-        observations = np.stack([shown, np.zeros_like(shown)], axis=1)
-        return observations, rewards, np.ones(self.num_envs, dtype=bool), np.zeros(self.num_envs, dtype=bool), {}
+        """Take the one action of an episode, or, after it, look on."""
+        actions, exploring, first = self.checked_actions(actions), self._episodes == 0, self._clock == 0
+        self._clock += 1
+        self._shown = np.where(exploring & first & (actions == 0), 1 + self._problems, self._shown)
+        rewards = np.where(~exploring & first & (actions == self._problems), 1.0, 0.0)
+        terminated = ~exploring | (self._clock == self.family.horizon)
+        return self._observe(), rewards, terminated, np.zeros(self.num_envs, dtype=bool), {}
+
+    def _observe(self) -> Array:
+        return np.stack([self._shown, np.zeros_like(self._shown)], axis=1)
 
 
 class Config(BaseModel):

@@ -190,7 +190,7 @@ class CourseMap(Map):
     state_sizes = (5, 5, 4, 25)
     horizon, step_cost = 10, 0.3
     stops = ((2, 1), (3, 2), (2, 3), (1, 2))
-    ends = ((0, 0), (4, 4), (0, 4), (4, 0))
+    ends = ((0, 0), (0, 4), (4, 4), (4, 0))
     map_place = (4, 2)
 
     def ends_episode(self, cells: Array, goals: Array) -> Array:
@@ -358,7 +358,9 @@ class VectorKitchens(VectorGrids):
         family = self.family
         picks, drops = going & (actions == PICK), going & (actions == DROP)
         held = family.held[self.problems, self.cells]
-        self.hand = np.where(picks & (held != family.empty), held, self.hand)
+        # Picking up at the pot gives nothing, and that is then in the hand; in an empty cell nothing is picked up.
+        at_object = family.status[self.cells] != NOTHING
+        self.hand = np.where(picks & at_object, held, self.hand)
         filled = (self.slots != family.empty).sum(axis=1)
         into = np.flatnonzero(drops & (self.cells == family.pot_cell) & (self.hand != family.empty) & (filled < 3))
         self.slots[into, filled[into]] = self.hand[into]

@@ -18,10 +18,11 @@ EXPLORE, EXPLOIT = range(2)  # a trial's episodes
 class Moment(NamedTuple):
     """What N agents know before they act.
 
-    Numbers of the present states, the actions that led there and what these earned, and who is still at it: all `(N,)`.
-    At an episode's beginning the action is one more than the last that there is.
+    Steps taken so far; numbers of the present states, the actions that led there and what these earned, and who is
+    still at it: all `(N,)`. At an episode's beginning the action is one more than the last that there is.
     """
 
+    time: int
     codes: Array
     before: Array
     earned: Array
@@ -59,7 +60,7 @@ def play(family: ProblemFamily, envs: VectorTasks, act: Act) -> Episodes:
     codes[:] = family.state_codes(observations)[:, None]
     before, reward, going = np.full(count, family.actions), np.zeros(count), np.ones(count, dtype=bool)
     for t in range(horizon):
-        chosen = np.where(going, act(Moment(codes[:, t], before, reward, going)), 0)
+        chosen = np.where(going, act(Moment(t, codes[:, t], before, reward, going)), 0)
         observations, reward, terminated, truncated, _ = envs.step(chosen)
         codes[:, t + 1 :] = family.state_codes(observations)[:, None]
         actions[:, t], rewards[:, t] = chosen, reward
@@ -76,7 +77,7 @@ def behaviour(family: ProblemFamily, tasks: Array, episodes: Episodes) -> dict[s
     return {"return": episodes.rewards.sum(axis=1), "steps": episodes.lengths.astype(float)} | counts
 
 
-def states(family: ProblemFamily, episodes: Episodes) -> dict[str, Array]:
+def states(episodes: Episodes) -> dict[str, Array]:
     """Return the states before and after each step of `episodes`: measures `state00`, `state01` and so on, `(N,)`."""
     return {f"state{t:02}": codes.astype(float) for t, codes in enumerate(episodes.codes.T)}
 
@@ -85,7 +86,7 @@ class Sequences(NamedTuple):
     """A batch of B episodes as tensors, time first, as long as the longest.
 
     states, before `(T + 1, B)`: the latter are the actions that led there, see `Moment`; actions, rewards, done, valid
-    `(T, B)`, the last three as floats; lengths `(B,)`.
+    `(T, B)`, the last three as floats; lengths `(B,)`; weight of the mean over the steps of this batch.
     """
 
     states: Distinct
@@ -95,6 +96,7 @@ class Sequences(NamedTuple):
     done: Tensor
     valid: Tensor
     lengths: Tensor
+    weight: float
 
 
 class Batch(NamedTuple):
@@ -113,7 +115,7 @@ class WholeTrials(NamedTuple):
 
     problems `(B,)`; states, goals `(T + 1, B)`; before, earned, begins `(T + 1, B)`: the actions that led there, what
     they earned, and 1 where the exploitation begins; actions, rewards, explores, done, valid `(T, B)`, the last three
-    as floats; lengths `(B,)`.
+    as floats; lengths `(B,)`; weight of the mean over the steps of this batch.
     """
 
     problems: Tensor
@@ -128,6 +130,17 @@ class WholeTrials(NamedTuple):
     done: Tensor
     valid: Tensor
     lengths: Tensor
+    weight: float
+
+
+class Drawn(NamedTuple):
+    """The trials of one gradient step.
+
+    places `(B,)` in the memory; weights of the means over steps of exploration, of exploitation, and of both.
+    """
+
+    places: Array
+    weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 class TrialReplay:
@@ -157,22 +170,28 @@ class TrialReplay:
         self.goals[:, places] = self.family.goal_codes(tasks)
         self.added += len(tasks)
 
-    def draw(self, batches: int, size: int, rng: np.random.Generator, alike: bool = False) -> Array:
-        """Draw the places of trials with replacement, `(batches, size)`; raise `ValueError` from an empty memory.
+    def draw(self, batches: int, size: int, rng: np.random.Generator, alike: bool = False) -> list[Drawn]:
+        """Draw `batches` times `size` trials with replacement; raise `ValueError` from an empty memory.
 
         With `alike`, the trials of a batch are about as long as each other, so that little has to be padded: all are
         drawn together, sorted by their steps of exploration, then of exploitation, cut, and shuffled batch by batch.
+        Losses are means over the steps of a batch; weights then make every step count alike, as it does in mixed ones.
         """
         if not self.added:
             raise ValueError("there are no trials to draw from")
         places = rng.integers(len(self), size=(batches, size))
-        if not alike:
-            return places
+        if not alike or not batches:
+            return [Drawn(batch) for batch in places]
         explore, exploit = self.episodes.lengths[:, places.ravel()]
-        return rng.permutation(places.ravel()[np.lexsort((exploit, explore))].reshape(batches, size))
+        places = rng.permutation(places.ravel()[np.lexsort((exploit, explore))].reshape(batches, size))
+        lengths = self.episodes.lengths[:, places].astype(float)
+        steps = np.stack([*lengths, lengths.sum(axis=0)]).mean(axis=2)  # (3, batches)
+        weights = (steps / steps.mean(axis=1, keepdims=True)).T
+        return [Drawn(batch, tuple(row)) for batch, row in zip(places, weights.tolist(), strict=True)]
 
-    def whole(self, places: Array, device: str = "cpu") -> WholeTrials:
-        """Return the trials at `places` `(B,)` with their episodes joined."""
+    def whole(self, drawn: Drawn, device: str = "cpu") -> WholeTrials:
+        """Return the trials `drawn` with their episodes joined."""
+        places, (*_, weight) = drawn
         first, second = self.episodes.lengths[:, places].astype(np.int64)
         lengths = first + second
         time = np.arange(lengths.max() + 1)[:, None]
@@ -183,7 +202,8 @@ class TrialReplay:
         actions, rewards = (part[phase[:-1], places, step] for part in self.episodes[1:3])
         before = np.concatenate([np.full((1, len(places)), self.family.actions), actions])
         earned = np.concatenate([np.zeros((1, len(places))), rewards])
-        time, past = time[:-1], time == first
+        past, time = time == first, time[:-1]
+        before[past] = self.family.actions
         floats = earned, past, rewards, time < first, time == lengths - 1, time < lengths
         earned, begins, *floats = (torch.from_numpy(part.astype(np.float32)).to(device) for part in floats)
         integers = (torch.from_numpy(part.astype(np.int64)).to(device) for part in (before, actions))
@@ -198,17 +218,19 @@ class TrialReplay:
             actions,
             *floats,
             torch.from_numpy(lengths).to(device),
+            weight,
         )
 
-    def batch(self, places: Array, device: str = "cpu") -> Batch:
-        """Return the trials at `places` `(B,)`."""
+    def batch(self, drawn: Drawn, device: str = "cpu") -> Batch:
+        """Return the trials `drawn`, episode by episode."""
+        places = drawn.places
         return Batch(
             torch.from_numpy(self.problems[places].astype(np.int64)).to(device),
             Distinct.of(self.goals[EXPLOIT, places], self.family.goal_sizes, device),
-            *(self._sequences(phase, places, device) for phase in (EXPLORE, EXPLOIT)),
+            *(self._sequences(phase, places, drawn.weights[phase], device) for phase in (EXPLORE, EXPLOIT)),
         )
 
-    def _sequences(self, phase: int, places: Array, device: str) -> Sequences:
+    def _sequences(self, phase: int, places: Array, weight: float, device: str) -> Sequences:
         lengths = self.episodes.lengths[phase, places].astype(np.int64)
         longest = lengths.max()
         codes = self.episodes.codes[phase, places, : longest + 1].T
@@ -223,6 +245,7 @@ class TrialReplay:
             before[1:],
             *(torch.from_numpy(part.astype(np.float32)).to(device) for part in floats),
             torch.from_numpy(lengths).to(device),
+            weight,
         )
 
     def state_dict(self) -> dict[str, Any]:

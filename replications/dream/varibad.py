@@ -7,8 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.dream.coupled import CoupledConfig, CoupledLearner, Experience, Situation
-from replications.dream.networks import Distinct, DuelingHead
+from replications.dream.coupled import CoupledConfig, SituatedLearner
 from replications.dream.trials import WholeTrials
 
 
@@ -19,26 +18,16 @@ class Config(CoupledConfig):
     decoded: int | None = Field(gt=0, description="transitions decoded from each belief, drawn at random; null: all")
 
 
-class VariBAD(CoupledLearner):
+class VariBAD(SituatedLearner):
     """Action values from the present and from a belief that a decoder predicts rewards and next states from."""
 
     Config = Config
 
     def make_network(self) -> nn.Module:
-        """Return memory, policy on it, and decoder."""
-        states, goals, actions = self.family.state_sizes, self.family.goal_sizes, self.family.actions
-        return nn.ModuleDict(
-            {
-                "experience": Experience(states, goals, actions),
-                "situation": Situation(states, goals),
-                "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, actions)),
-                "decoder": TransitionDecoder(states, goals, actions, 64),
-            }
-        )
-
-    def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:
-        """Return action values of the belief and of the present."""
-        return network["head"](torch.cat([recalled, network["situation"](states, goals)], dim=-1))
+        """Return memory, policy, and the decoder, which shares the policy's view of the present."""
+        network = super().make_network()
+        network["decoder"] = TransitionDecoder(len(self.family.state_sizes), self.family.actions, 64)
+        return network
 
     def losses(self, batch: WholeTrials, recalled: Tensor) -> dict[str, Tensor]:
         """Return the errors of transitions decoded from every belief, summed over a trial's pairs of both.
@@ -53,31 +42,32 @@ class VariBAD(CoupledLearner):
             draws = torch.rand(self.config.decoded, trials, generator=self.noise).to(self.device)
             chosen = (draws * batch.lengths).long()
             weight = (batch.lengths / self.config.decoded).expand(self.config.decoded, trials)
-        errors = self.agents["agent"].network["decoder"](batch, recalled, chosen, self.config.state_weight)
-        within = torch.arange(steps + 1, device=self.device)[:, None] <= batch.lengths
-        return {"decoder_loss": (errors * within[:, None] * weight).sum() / trials}
+        network = self.agents["agent"].network
+        situations = network["situation"](batch.states, batch.goals)
+        errors = network["decoder"](batch, situations, recalled[:-1], chosen, self.config.state_weight)
+        return {"decoder_loss": (errors * batch.valid[:, None] * weight).sum() / trials}
 
 
 class TransitionDecoder(nn.Module):
-    """Rewards and next states from a belief and a state, goal and action."""
+    """Rewards and next states from a belief, the view of a state and goal, and an action."""
 
-    def __init__(self, states: tuple[int, ...], goals: tuple[int, ...], actions: int, belief: int):
+    def __init__(self, components: int, actions: int, belief: int):
         super().__init__()
-        self.situation, self.actions = Situation(states, goals), nn.Embedding(actions, 64)
+        self.actions = nn.Embedding(actions, 64)
         self.layers = nn.Sequential(nn.Linear(belief + 64 + 64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
-        self.reward, self.state = nn.Linear(128, 1), nn.Linear(128, len(states))
+        self.reward, self.state = nn.Linear(128, 1), nn.Linear(128, components)
 
-    def forward(self, batch: WholeTrials, beliefs: Tensor, chosen: Tensor, state_weight: float) -> Tensor:
-        """Return squared errors `(T + 1, K, N)` of the `chosen` transitions `(K, N)`, from `beliefs` `(T + 1, N, ·)`.
+    def forward(
+        self, batch: WholeTrials, situations: Tensor, beliefs: Tensor, chosen: Tensor, state_weight: float
+    ) -> Tensor:
+        """Return squared errors `(T, K, N)` of the `chosen` transitions `(K, N)`, from `beliefs` `(T, N, ·)`.
 
-        The errors of a next state are those of its integers.
+        `situations` `(T + 1, N, 64)` are views of all states. The errors of a next state are those of its integers.
         """
         trials = torch.arange(chosen.shape[1], device=chosen.device)
-        situations = self.situation(batch.states, batch.goals)[chosen, trials]
-        transitions = torch.cat([situations, self.actions(batch.actions[chosen, trials])], dim=-1)
+        transitions = torch.cat([situations[chosen, trials], self.actions(batch.actions[chosen, trials])], dim=-1)
         shape = len(beliefs), *transitions.shape[:2], -1
-        told = torch.cat([beliefs[:, None].expand(shape), transitions.expand(shape)], dim=-1)
-        features = self.layers(told)
+        features = self.layers(torch.cat([beliefs[:, None].expand(shape), transitions.expand(shape)], dim=-1))
         after = batch.states.values[batch.states.where[chosen + 1, trials]].float()
         rewards = (self.reward(features)[..., 0] - batch.rewards[chosen, trials]).square()
         return rewards + state_weight * (self.state(features) - after).square().sum(dim=-1)

@@ -3,6 +3,8 @@ import pytest
 import torch
 
 from replications.dream.dream import decoder_loss
+from replications.dream.networks import Distinct
+from replications.dream.trials import Drawn
 
 
 @pytest.fixture
@@ -10,7 +12,7 @@ def played(make):
     """DREAM after an iteration, and a batch of what it has played."""
     learner = make("dream")
     learner.train()
-    return learner, learner.memory.batch(np.arange(8))
+    return learner, learner.memory.batch(Drawn(np.arange(8)))
 
 
 def exploit_gradients(learner, loss):
@@ -20,6 +22,10 @@ def exploit_gradients(learner, loss):
     return {
         part: any(p.grad is not None and p.grad.abs().sum() > 0 for p in network[part].parameters()) for part in network
     }
+
+
+def first(states, count):
+    return Distinct(states.values, states.where[:count])
 
 
 def test_exploration_earns_what_each_step_tells(played):
@@ -32,8 +38,8 @@ def test_exploration_earns_what_each_step_tells(played):
         means = encoder(batch.problems)[trial]
         for t in range(steps):
             # Two decodings of nothing but the beginnings, the shorter without the step.
-            longer = decoder(states[: t + 2], actions[: t + 1])[-1, trial]
-            shorter = decoder(states[: t + 1], actions[:t])[-1, trial] if t else decoder(states, actions)[0, trial]
+            longer = decoder(first(states, t + 2), actions[: t + 1])[-1, trial]
+            shorter = decoder(first(states, t + 1), actions[:t])[-1, trial] if t else decoder(states, actions)[0, trial]
             expected = (means - shorter).square().sum() - (means - longer).square().sum()
             assert gains[t, trial].item() == pytest.approx(expected.item(), abs=1e-4)
 
@@ -74,7 +80,7 @@ def test_values_teach_whoever_the_latent_is_from(make, told):
     """Where the bottleneck does not press and decoding is left out, the encoder learns from values alone, if told."""
     learner = make("dream", free_norm=1e6)
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(Drawn(np.arange(8)))
     agent.updates = int(told)
     before = {key: value.clone() for key, value in agent.network["encoder"].state_dict().items()}
     learner._exploit_step(batch)
@@ -87,7 +93,7 @@ def test_values_teach_whoever_the_latent_is_from(make, told):
 def test_the_bottleneck_presses_on_long_latents_alone(make):
     learner = make("dream")
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(Drawn(np.arange(8)))
     with torch.no_grad():
         agent.network["encoder"].layers[1].weight.mul_(20.0)
     agent.updates = 0  # the latent is the decoder's: values do not teach the encoder
@@ -102,7 +108,7 @@ def test_the_bottleneck_presses_on_long_latents_alone(make):
 def test_without_bottleneck_nothing_presses(make):
     learner = make("dream", bottleneck=False)
     learner.train()
-    agent, batch = learner.agents["exploit"], learner.memory.batch(np.arange(8))
+    agent, batch = learner.agents["exploit"], learner.memory.batch(Drawn(np.arange(8)))
     agent.updates = 0
     learner._exploit_step(batch)
     assert all(p.grad is None or p.grad.abs().sum() == 0 for p in agent.network["encoder"].parameters())

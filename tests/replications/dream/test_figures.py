@@ -28,7 +28,7 @@ class FakeEvidence:
         for episode, script in enumerate(([UP, RIDE, LEFT, END], [RIGHT, DOWN, END])):
             actions = iter([*script, *[STAY] * 20])
             played = play(self.family, envs, lambda now, actions=actions: np.array([next(actions)]))
-            measures = behaviour(self.family, tasks, played) | states(self.family, played)
+            measures = behaviour(self.family, tasks, played) | states(played)
             row = {"experiment": experiment, "method": "dream", "seed": 0, "env_steps": 10, "task": 0}
             row |= {"episode": episode, "scale": "night"}
             rows.append(row | {name: float(value[0]) for name, value in measures.items()})

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from replications.dream.networks import DuelingHead, ExplorationQ
+from replications.dream.networks import DuelingHead
 from replications.dream.q_learning import double_q_loss
-from replications.dream.tasks import CourseMap
+from replications.dream.tabular import RevealingAction
+from replications.dream.tasks import END, CourseMap
+from replications.dream.trials import Drawn
 from shared.tasks.point_robot import PointRobot
 from tests.replications.dream.conftest import LEARNERS
 
@@ -55,7 +57,7 @@ def test_steps_that_did_not_take_place_do_not_count():
 def test_values_of_an_episode_do_not_depend_on_the_others_in_the_batch(make):
     agent = make("dream")
     agent.train()
-    batch, alone = agent.memory.batch(np.arange(6)).explore, agent.memory.batch(np.array([4])).explore
+    batch, alone = (agent.memory.batch(Drawn(np.array(p))).explore for p in (range(6), [4]))
     network = agent.agents["explore"].network
     together, single = network(batch.states, batch.before)[0], network(alone.states, alone.before)[0]
     steps = int(alone.lengths[0]) + 1
@@ -129,22 +131,56 @@ def test_a_trial_has_two_episodes(make):
         learner.adapt(learner.family.test_tasks(2, np.random.default_rng(0)), 3, np.random.default_rng(0))
 
 
-def test_greedy_actions_are_those_of_the_learned_values(make):
+def test_acting_follows_the_values_that_are_learned(make):
+    """Also where explorations end at different times and the memory has to wait for the longest."""
     learner = make("e-rl2", capacity=16, parallel_trials=16, iteration_trials=16)
-    tasks = CourseMap().trials(0, 16)
-    learner.memory.add(tasks, *learner.play_trials(tasks, greedy=True, rng=np.random.default_rng(0)))
-    whole = learner.memory.whole(np.arange(16))
+    tasks, recorded = CourseMap().trials(0, 16), []
+    choose, rng = learner.choose, np.random.default_rng(0)
+
+    def choose_at_random(values, epsilon):
+        recorded.append(values[0])
+        return np.where(rng.random(16) < 0.2, END, choose(values, 1.0))
+
+    learner.choose = choose_at_random
+    learner.memory.add(tasks, *learner.play_trials(tasks, greedy=True))
+    lengths = learner.memory.episodes.lengths
+    assert len(set(lengths[0].tolist())) > 3
+    whole = learner.memory.whole(Drawn(np.arange(16)))
     network = learner.agents["agent"].network
     recalled, _ = network["experience"](whole.states, whole.goals, whole.before, whole.earned, whole.begins)
-    best = learner.values(network, recalled, whole.states, whole.goals)[:-1].argmax(dim=-1)
-    assert (best == whole.actions)[whole.valid.bool()].all()
+    values = learner.values(network, recalled, whole.states, whole.goals)
+    begun = int(lengths[0].max())  # the recorded moment at which the exploitations begin
+    for trial in range(16):
+        explored, exploited = lengths[:, trial]
+        seen = [*recorded[:explored], *recorded[begun : begun + exploited]]
+        assert torch.allclose(
+            torch.stack([moment[trial] for moment in seen]), values[:-1, trial][: len(seen)], atol=1e-5
+        )
 
 
-def test_exploration_sees_neither_goals_nor_rewards(make):
+def test_exploration_sees_no_goals(make):
     learner = make("dream")
     tasks = learner.family.trials(0, 12)
     elsewhere = tasks.copy()
-    elsewhere[:, 3:] = tasks[::-1, 3:]
-    explored = [learner.play_trials(one, greedy=True, rng=None)[0] for one in (tasks, elsewhere)]
-    assert (explored[0].actions == explored[1].actions).all()
-    assert isinstance(learner.agents["explore"].network, ExplorationQ)
+    elsewhere[:, 1:3] = learner.family.corners[(np.arange(12) + 1) % 4]
+    one, other = (learner.play_trials(trials, greedy=True)[0] for trials in (tasks, elsewhere))
+    for trial in range(12):
+        both = min(one.lengths[trial], other.lengths[trial])  # a goal that is met ends an episode
+        assert (one.actions[trial, :both] == other.actions[trial, :both]).all()
+
+
+@pytest.mark.parametrize("name", ["dream", "e-rl2"])
+def test_learns_to_take_the_informative_action(make, name):
+    """One of three actions tells which one will pay: a third without exploring, 1 with."""
+    settings = {
+        "update_every": 4,
+        "target_every": 100,
+        "epsilon_steps": 1500,
+        "iteration_trials": 800,
+        "capacity": 2000,
+    }
+    learner = make(name, RevealingAction(3, looks=1), **settings)
+    learner.train()
+    measures = learner.adapt(learner.family.test_tasks(50, np.random.default_rng(0)), 2, np.random.default_rng(0))
+    assert measures["return"][:, 1].mean() == 1.0
+    assert measures["informative"][:, 0].mean() == 1.0

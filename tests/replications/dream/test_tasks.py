@@ -144,8 +144,18 @@ def test_mistakes_in_the_kitchen_cost():
     seen, rewards, *_ = play(Cooking(), task, [END], [RIGHT, PICK, DROP, PICK])  # thrown away, picked up again
     np.testing.assert_allclose(rewards, [-0.1, 0.25, -0.35, 0.25])
     assert [one[3] for one in seen] == [4, 4, 2, 4, 2]
-    _, rewards, *_ = play(Cooking(), task, [END], [PICK])  # in an empty cell, but still a pick
-    np.testing.assert_allclose(rewards, [-0.35])
+    _, rewards, *_ = play(Cooking(), task, [END], [LEFT, PICK])  # in an empty cell, but still a pick
+    np.testing.assert_allclose(rewards, [-0.1, -0.35])
+
+
+def test_what_is_in_the_hand_stays_there_but_at_an_object():
+    task = [57, 0, 0, 2, 1]
+    seen, rewards, *_ = play(Cooking(), task, [END], [RIGHT, PICK, LEFT, LEFT, PICK])  # in an empty cell
+    np.testing.assert_allclose(rewards, [-0.1, 0.25, -0.1, -0.1, -0.1])
+    assert seen[-1][3] == 2
+    seen, rewards, *_ = play(Cooking(), task, [END], [RIGHT, PICK, LEFT, PICK])  # at the pot
+    np.testing.assert_allclose(rewards, [-0.1, 0.25, -0.1, -0.35])
+    assert seen[-1][3] == 4
 
 
 def test_the_pot_has_three_slots_and_swallows_more():

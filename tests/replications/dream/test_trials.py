@@ -4,7 +4,7 @@ import torch
 
 from replications.dream.networks import Distinct
 from replications.dream.tasks import ACTIONS, END, LEFT, RIDE, RIGHT, STAY, UP, Cooking, CourseMap
-from replications.dream.trials import EXPLOIT, EXPLORE, TrialReplay, behaviour, play
+from replications.dream.trials import EXPLOIT, EXPLORE, Drawn, TrialReplay, behaviour, play
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_codes_stand_for_the_states_seen(family, trials):
 
 def test_batches_hold_the_episodes_as_they_were(family, trials):
     tasks, explore, exploit, memory = trials
-    batch = memory.batch(np.array([2, 0]))
+    batch = memory.batch(Drawn(np.array([2, 0])))
     assert batch.problems.tolist() == tasks[[2, 0], 0].tolist()
     assert batch.goals.values[batch.goals.where].tolist() == tasks[[2, 0], 3:].tolist()
     for phase, sequences, played in ((EXPLORE, batch.explore, explore), (EXPLOIT, batch.exploit, exploit)):
@@ -80,11 +80,11 @@ def test_batches_hold_the_episodes_as_they_were(family, trials):
 
 def test_whole_trials_join_both_episodes(family, trials):
     tasks, explore, exploit, memory = trials
-    whole = memory.whole(np.array([0, 1]))
+    whole = memory.whole(Drawn(np.array([0, 1])))
     assert whole.lengths.tolist() == [5, 3]
     states = whole.states.values[whole.states.where]
     assert states[:, 0, :2].tolist() == [[2, 2], [3, 2], [4, 2], [2, 2], [2, 3], [2, 3]]
-    assert whole.before[:, 0].tolist() == [ACTIONS, RIGHT, RIGHT, END, UP, END]
+    assert whole.before[:, 0].tolist() == [ACTIONS, RIGHT, RIGHT, ACTIONS, UP, END]
     assert whole.begins[:, 0].tolist() == [0, 0, 0, 1, 0, 0]
     assert whole.explores[:, 0].tolist() == [1, 1, 1, 0, 0]
     assert whole.done[:, 0].tolist() == [0, 0, 0, 0, 1]
@@ -108,7 +108,7 @@ def test_a_memory_comes_back_from_its_state(family, trials):
     *_, memory = trials
     again = TrialReplay(family, 4)
     again.load_state_dict(memory.state_dict())
-    ours, theirs = (one.batch(np.arange(3)).explore for one in (again, memory))
+    ours, theirs = (one.batch(Drawn(np.arange(3))).explore for one in (again, memory))
     assert torch.equal(ours.states.where, theirs.states.where)
     assert torch.equal(ours.rewards, theirs.rewards)
     assert again.added == 3
@@ -121,11 +121,24 @@ def test_an_empty_memory_says_so(family):
 
 def test_trials_of_a_batch_may_be_alike_in_length(trials):
     *_, memory = trials
-    drawn = [memory.draw(20, 4, np.random.default_rng(0), alike) for alike in (False, True)]
-    assert sorted(drawn[0].ravel()) == sorted(drawn[1].ravel())
-    lengths = [memory.episodes.lengths[0, places] for places in drawn]
-    spread = [(one.max(axis=1) - one.min(axis=1)).sum() for one in lengths]
+    mixed, alike = (
+        [d.places for d in memory.draw(20, 4, np.random.default_rng(0), choice)] for choice in (False, True)
+    )
+    assert sorted(np.ravel(mixed)) == sorted(np.ravel(alike))
+    spread = [sum(np.ptp(memory.episodes.lengths[0, places]) for places in one) for one in (mixed, alike)]
     assert spread[1] <= 2 * 9 < spread[0]  # lengths are 1, 3 and 10: two batches at most are mixed
+
+
+def test_every_step_counts_alike_in_batches_alike_in_length(trials):
+    *_, memory = trials
+    draws = memory.draw(20, 4, np.random.default_rng(0), alike=True)
+    for phase, lengths in enumerate([*memory.episodes.lengths, memory.episodes.lengths.sum(axis=0)]):
+        # What a single step counts in the mean over its batch, times the batch's weight.
+        counts = [draw.weights[phase] / lengths[draw.places].sum() for draw in draws]
+        assert np.allclose(counts, counts[0])
+        assert np.mean([draw.weights[phase] for draw in draws]) == pytest.approx(1.0)
+    assert memory.whole(draws[0]).weight == draws[0].weights[2]
+    assert memory.batch(draws[0]).exploit.weight == draws[0].weights[1]
 
 
 def test_distinct_vectors_are_embedded_once_and_put_where_they_belong():

@@ -47,9 +47,9 @@ LEARNERS = {
 def make():
     """Return a function that makes a learner by the name it has in `LEARNERS`, with some settings changed."""
 
-    def made(name, family=None, seed=0, **changes):
+    def made(name, family=None, seed=0, device="cpu", **changes):
         learner, settings = LEARNERS[name]
         config = learner.Config(**(settings | changes))
-        return learner(family or CourseMap(), config, np.random.SeedSequence(seed))
+        return learner(family or CourseMap(), config, np.random.SeedSequence(seed), device)
 
     return made

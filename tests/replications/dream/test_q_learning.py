@@ -77,6 +77,16 @@ def test_training_goes_on_as_if_it_had_never_stopped(make, name):
     assert again.env_steps == through.env_steps > 0
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", METHODS)
+def test_trains_and_is_tested_on_a_gpu(make, name):
+    learner = make(name, device="cuda")
+    assert all(np.isfinite(value) for value in learner.train().values())
+    assert {p.device.type for agent in learner.agents.values() for p in agent.network.parameters()} == {"cuda"}
+    measures = learner.adapt(learner.family.test_tasks(4, np.random.default_rng(0)), 2, np.random.default_rng(0))
+    assert measures["return"].shape == (4, 2)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_test_leaves_the_learner_as_it_was(make, name):
     tested, untested = make(name), make(name)

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from replications.dream.consistency import explorations
 from replications.dream.growth import LAWS, fitted_power, samples_by_size
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval
+from shared.study.loading import load_object
 
 DRAWS = 2000
 SIZES = 4  # fewer numbers of actions say nothing of growth
@@ -70,6 +72,33 @@ def ignores_distractions(evidence: Evidence) -> ClaimResult | None:
         seeds = min(map(len, pair))
         conditions.append(ClaimResult(statistic, gain.value, gain.low, gain.high, 0.0, "above", seeds))
     return all_of(*conditions)
+
+
+def is_consistent(evidence: Evidence) -> ClaimResult | None:
+    """Claim 7: the explorations that tell most of the latent allow the best exploitation (Prop. 1), by enumeration.
+
+    That would fail where an episode is too short to tell all that exploitation needs, or where what tells most of the
+    latent is not what pays. The detail says how few helpful lines are ridden where as much is told of the problem.
+    """
+    (experiment,) = evidence.experiments().values()
+    family = load_object(evidence.replication.qualified(experiment.family.name), evidence.root)()
+    possible = explorations(family, [0, family.problems // 2 - 2])
+    most = max(one.tells_latent for one in possible)
+    telling = [one for one in possible if one.tells_latent > most - 1e-9]
+    share = min(one.earned for one in telling) / max(one.earned for one in possible)
+    fewer = [one for one in possible if one not in telling]
+    return ClaimResult(
+        statistic="return after the explorations that tell most of the latent, as a share of the highest",
+        value=share,
+        low=share,
+        high=share,
+        threshold=1 - 1e-6,
+        direction="above",
+        seeds=0,
+        detail=f"{len(possible)} explorations fit into an episode; of others, one tells "
+        f"{max(one.tells_problem for one in fewer):.2f} nats of the whole problem, but allows "
+        f"{max(fewer, key=lambda one: one.tells_problem).earned:.2f} of {max(one.earned for one in possible):.2f}",
+    )
 
 
 def grows_as(evidence: Evidence) -> ClaimResult | None:

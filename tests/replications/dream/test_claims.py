@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from replications.dream import claims
+from replications.dream.tasks import DistractingBus
 from shared.analysis.evidence import interval_generator
 from shared.analysis.statistics import mean_interval
 from shared.study.schema import load_replications
@@ -17,9 +18,12 @@ class FakeEvidence:
     """What the claims ask of evidence, from given scores `(seeds, tasks)`: method → scores, or → (column → scores)."""
 
     def __init__(self, experiment, scores, **options):
-        self.replication = load_replications(ROOT)["dream"]
+        self.replication, self.root = load_replications(ROOT)["dream"], ROOT
         self.spec = SimpleNamespace(experiments=[experiment], methods=list(scores), options=options)
         self.given = scores
+
+    def experiments(self):
+        return {name: self.replication.experiments[name] for name in self.spec.experiments}
 
     def scores(self, experiment, method, column="return", episode="total", origin=None):
         given = self.given[method]
@@ -78,3 +82,19 @@ def test_without_the_bottleneck_more_useless_lines_are_ridden():
     assert (result.verdict, result.value) == ("reproduced", pytest.approx(0.2))
     cells = {"dream": without, "dream-no-bottleneck": with_it}
     assert claims.ignores_distractions(FakeEvidence("distracting-bus", cells)).verdict == "not reproduced"
+
+
+def test_what_tells_most_of_the_latent_pays_most():
+    result = claims.is_consistent(FakeEvidence("distracting-bus", {"full-information": None}))
+    assert (result.value, result.verdict) == (pytest.approx(1.0), "reproduced")
+    # Two helpful and four useless lines tell more of the problem than three helpful ones, and pay less.
+    assert "0.70 of 0.80" in result.detail
+
+
+def test_what_tells_most_may_not_pay_where_an_episode_is_short(monkeypatch):
+    poor = [
+        one._replace(earned=0.1) if one.tells_latent > 3 else one for one in claims.explorations(DistractingBus(), [0])
+    ]
+    monkeypatch.setattr(claims, "explorations", lambda family, problems: poor)
+    result = claims.is_consistent(FakeEvidence("distracting-bus", {"full-information": None}))
+    assert result.verdict == "not reproduced"

@@ -189,11 +189,10 @@ def _curve(evidence: Evidence, line: Series, metric: str | None, origin: str) ->
 def _untrained_level(evidence: Evidence, line: Series) -> float | None:
     """Mean score of a method without environment steps of training, on the scale of the panel."""
     replication = evidence.replication
-    method = replication.methods[line.method]
-    scores = evidence.scores(line.experiment, line.method)
+    method, target = replication.methods[line.method], replication.experiments[line.experiment].published
+    scores = evidence.scores(line.experiment, line.method, *((target.column, target.episode) if target else ()))
     if (method.trains and method.iterations is None) or not scores.size:
         return None
-    target = replication.experiments[line.experiment].published
     if target is None or target.normalise is None:
         return float(scores.mean())
     ends = evidence.normaliser(line.experiment)

@@ -6,10 +6,11 @@ from matplotlib.colors import to_hex
 
 from shared.analysis.evidence import Curve, load_evidence
 from shared.figures.adaptation import adaptation_curves
-from shared.figures.curves import learning_curves
+from shared.figures.curves import Series, _untrained_level, learning_curves
 from shared.figures.points import method_comparison
 from shared.figures.score_tables import _returns_at_equal_seconds, score_table, settings_table
 from shared.study.errors import StudyError
+from shared.study.schema import PublishedTarget
 
 CURVE_ROW = {
     "figure": "fig2",
@@ -98,6 +99,18 @@ def test_evaluations_while_training_are_a_curve_too(ran):
     reference, ours = axis.lines[:2]
     assert ours.get_xdata().tolist() == [1000]
     np.testing.assert_allclose((ours.get_ydata()[-1], reference.get_ydata()[-1]), (0.75, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("target", "level"), [(None, 3.0), (PublishedTarget(), 3.0), (PublishedTarget(episode="last"), 2.0)]
+)
+def test_who_does_not_train_is_drawn_at_the_score_that_counts(target, level):
+    method, experiment = SimpleNamespace(trains=False, iterations=None), SimpleNamespace(published=target)
+    evidence = SimpleNamespace(
+        replication=SimpleNamespace(methods={"m": method}, experiments={"e": experiment}),
+        scores=lambda name, method, column="return", episode="total": np.full((1, 2), 2.0 + (episode == "total")),
+    )
+    assert _untrained_level(evidence, Series("e", "m", "M")) == level
 
 
 def test_several_seeds_have_a_band(ran):

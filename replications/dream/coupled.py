@@ -4,6 +4,7 @@ They learn to explore end to end, from what exploitation earns: the memory is ca
 and so is the discounted return.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,13 +66,13 @@ class Situation(nn.Module):
 class CoupledLearner(TrialLearner):
     """One Q-network for whole trials. A subclass says what the network is, and what it learns besides values."""
 
+    @abstractmethod
     def make_network(self) -> nn.Module:
         """Return the network, with an `experience` of its own."""
-        raise NotImplementedError
 
+    @abstractmethod
     def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:
         """Return action values `(T, N, actions)` of what is `recalled` `(T, N, memory)` and of the present."""
-        raise NotImplementedError
 
     def told(self, recalled: Tensor, tasks: Array, greedy: bool) -> Tensor:
         """Return what the policy is told while it plays `tasks`: what is recalled `(1, N, memory)`."""

@@ -1,6 +1,7 @@
 """Deep Q-learning on whole episodes, as DREAM and its neighbours do it (Liu et al. 2021, App. B)."""
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,7 +107,7 @@ class QAgent:
         self.steps, self.updates = state["steps"], state["updates"]
 
 
-class TrialLearner:
+class TrialLearner(ABC):
     """What learns from trials of two episodes; raises `ValueError` for other families.
 
     A subclass names its networks in `agents`, plays trials and learns from them. Given the state of a run that was
@@ -137,21 +138,21 @@ class TrialLearner:
             for name, agent in self.agents.items():
                 agent.load_state_dict(needed["trained"]["agents"][name])
 
+    @abstractmethod
     def make_agents(self) -> dict[str, QAgent]:
         """Return the agents by name, with fresh weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def play_trials(self, tasks: Array, greedy: bool) -> tuple[Episodes, Episodes]:
         """Play both episodes of `tasks` `(N, task_dim)`; `greedy` as in a test, where problems must not be told."""
-        raise NotImplementedError
 
     def batches(self, count: int) -> list[Drawn]:
         """Return the trials of `count` gradient steps."""
         return self.memory.draw(count, self.config.batch_size, self.rng, self.config.alike)
 
+    @abstractmethod
     def learn(self, steps: tuple[int, int]) -> list[dict[str, Tensor]]:
         """Take the gradient steps due after `steps` of exploration and of exploitation; return the metrics of each."""
-        raise NotImplementedError
 
     @property
     def env_steps(self) -> int:

@@ -211,7 +211,8 @@ class Evidence:
 
     @cached_property
     def _published_settings(self) -> dict[tuple[str, str], pd.DataFrame]:
-        return dict(iter(own_rows(self.published, self.paper).groupby(["environment", "setting"], sort=False)))
+        settings = self.published.groupby(["environment", "setting"], sort=False)
+        return {setting: own_rows(rows, self.paper) for setting, rows in settings}
 
     @cached_property
     def _runs_cells(self) -> "Cells":

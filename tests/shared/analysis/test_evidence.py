@@ -134,6 +134,14 @@ def test_published_rows_leave_out_other_papers(study):
     assert load(study, ["unpublished"]).published_value("unpublished", "ours") is None
 
 
+def test_other_papers_rows_stand_where_the_paper_has_none(study):
+    study.publish(
+        {"method": "Ours", "value": 6.5},
+        {"method": "Ours", "value": 6.0, "setting": "n=20", "paper": "LATER"},
+    )
+    assert load(study, ["long"]).published_value("long", "ours") == 6.0
+
+
 def test_malformed_published_row_reaches_the_reader(study):
     study.publish({"method": "Ours", "value": "six"})
     with pytest.raises(StudyError, match="line 2, column 'value'"):

@@ -25,7 +25,7 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
     Options `at_least` and `at_most`: bounds on what the method does while exploring, by measure.
     """
     (experiment,), (method, known, unknown, *others) = evidence.spec.experiments, evidence.spec.methods
-    options = {"most": MISSED, "at_least": {}, "at_most": {}} | evidence.spec.options
+    most = evidence.spec.options.get("most", MISSED)
     top, bottom = (evidence.mean(experiment, name, episode="last") for name in (known, unknown))
     if top is None or bottom is None:
         return None
@@ -38,23 +38,56 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
     if method not in shares or len(shares) == 1:
         return None
 
-    def bound(name: str, interval: Interval, statistic: str, threshold: float, direction: str) -> ClaimResult:
-        seeds = evidence.seeds(experiment, name)
-        return ClaimResult(statistic, interval.value, interval.low, interval.high, threshold, direction, seeds)
-
     conditions = []
     for name, share in shares.items():
         statistic = f"share of what exploring is worth, {evidence.replication.methods[name].label}"
+        seeds = evidence.seeds(experiment, name)
         if name == method:
-            conditions.append(bound(name, share, statistic, REACHED, "above"))
+            conditions.append(_bound(share, statistic, REACHED, "above", seeds))
         else:
-            conditions.append(bound(name, share, statistic, options["most"], "below"))
-            conditions.append(bound(name, share, statistic, LEARNED, "above"))
+            conditions.append(_bound(share, statistic, most, "below", seeds))
+            conditions.append(_bound(share, statistic, LEARNED, "above", seeds))
+    return all_of(*conditions, *_behaviour(evidence, experiment, method))
+
+
+def alone_reads(evidence: Evidence) -> ClaimResult | None:
+    """Claim 5: in the first experiment the first method earns more than what is published of the second one for the
+    second experiment, and the others, of which at least one must have run, earn less.
+
+    Options `at_least` and `at_most`: bounds on what the method does while exploring, by measure.
+    """
+    (experiment, published), (method, level, *others) = evidence.spec.experiments, evidence.spec.methods
+    threshold = evidence.published_value(published, level)
+    earned = {name: evidence.mean(experiment, name, episode="last") for name in (method, *others)}
+    earned = {name: interval for name, interval in earned.items() if interval is not None}
+    if threshold is None or method not in earned or len(earned) == 1:
+        return None
+    conditions = [
+        _bound(
+            interval,
+            f"return, {evidence.replication.methods[name].label}",
+            threshold,
+            "above" if name == method else "below",
+            evidence.seeds(experiment, name),
+        )
+        for name, interval in earned.items()
+    ]
+    return all_of(*conditions, *_behaviour(evidence, experiment, method))
+
+
+def _behaviour(evidence: Evidence, experiment: str, method: str) -> list[ClaimResult]:
+    """Return whether the bounds of the options `at_least` and `at_most` hold for what is done while exploring."""
+    conditions = []
     for option, direction in (("at_least", "above"), ("at_most", "below")):
-        for measure, threshold in options[option].items():
+        for measure, threshold in evidence.spec.options.get(option, {}).items():
             seen = evidence.mean(experiment, method, column=measure, episode=EXPLORATION)
-            conditions.append(bound(method, seen, f"{measure} while exploring", threshold, direction))
-    return all_of(*conditions)
+            seeds = evidence.seeds(experiment, method)
+            conditions.append(_bound(seen, f"{measure} while exploring", threshold, direction, seeds))
+    return conditions
+
+
+def _bound(interval: Interval, statistic: str, threshold: float, direction: str, seeds: int) -> ClaimResult:
+    return ClaimResult(statistic, interval.value, interval.low, interval.high, threshold, direction, seeds)
 
 
 def ignores_distractions(evidence: Evidence) -> ClaimResult | None:

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.dream.networks import Distinct, DuelingHead, GridEmbedder, Memory
+from replications.dream.networks import Distinct, DuelingHead, Embed, GridEmbedder, Memory
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
 from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, Moment, WholeTrials, play
 from shared.tasks.family import VectorTasks
@@ -30,9 +30,9 @@ class CoupledConfig(QConfig):
 class Experience(nn.Module):
     """The memory of a trial: states, goals, actions, rewards and the end of an episode, step by step."""
 
-    def __init__(self, states: Sequence[int], goals: Sequence[int], actions: int, memory: int = 64):
+    def __init__(self, embed: Embed, goals: Sequence[int], actions: int, memory: int = 64):
         super().__init__()
-        self.states, self.goals, self.actions = GridEmbedder(states), GridEmbedder(goals), nn.Embedding(actions + 1, 16)
+        self.states, self.goals, self.actions = embed(64), GridEmbedder(goals), nn.Embedding(actions + 1, 16)
         self.earned, self.begins = nn.Linear(1, 16), nn.Embedding(2, 16)
         self.layer, self.memory = nn.Linear(64 + 64 + 3 * 16, 64), nn.LSTM(64, memory)
 
@@ -54,9 +54,9 @@ class Experience(nn.Module):
 class Situation(nn.Module):
     """The present state and goal, 64 numbers, for those whose policy sees them besides its memory."""
 
-    def __init__(self, states: Sequence[int], goals: Sequence[int]):
+    def __init__(self, embed: Embed, goals: Sequence[int]):
         super().__init__()
-        self.states, self.goals, self.layer = GridEmbedder(states), GridEmbedder(goals), nn.Linear(64 + 64, 64)
+        self.states, self.goals, self.layer = embed(64), GridEmbedder(goals), nn.Linear(64 + 64, 64)
 
     def forward(self, states: Distinct, goals: Distinct) -> Tensor:
         """Return embeddings `(T, N, 64)`."""
@@ -109,7 +109,7 @@ class CoupledLearner(TrialLearner):
         """Play one episode; the second one follows what was `explored`, and goes on with its `memory`."""
         agent, phase = self.agents["agent"], EXPLORE if explored is None else EXPLOIT
         epsilon = 0.0 if greedy else agent.epsilon
-        goals = Distinct.of(self.family.goal_codes(tasks)[phase][None], self.family.goal_sizes, self.device)
+        goals = Distinct.of(self.family.goal_codes(tasks)[phase][None], self.family.seen_goals, self.device)
 
         def act(now: Moment) -> Array:
             nonlocal memory
@@ -169,8 +169,8 @@ class SituatedLearner(CoupledLearner):
         family = self.family
         return nn.ModuleDict(
             {
-                "experience": Experience(family.state_sizes, family.goal_sizes, family.actions),
-                "situation": Situation(family.state_sizes, family.goal_sizes),
+                "experience": Experience(family.embedder, family.goal_sizes, family.actions),
+                "situation": Situation(family.embedder, family.goal_sizes),
                 "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, family.actions)),
             }
         )

@@ -28,6 +28,7 @@ class Config(QConfig):
     bottleneck: bool = Field(description="whether the encoder is made to forget what exploitation does not need")
     free_norm: float = Field(ge=0, description="‖f_ψ(µ)‖² below which the bottleneck does not press")
     step_penalty: float = Field(description="c, taken from the exploration reward of every step")
+    explore_epsilon_steps: int = Field(gt=0, description="`epsilon_steps` of exploration, which learns later")
     explore_from: int = Field(gt=0, description="trials played before exploration learns")
     exploit_from: int = Field(gt=0, description="trials played before exploitation learns")
     exploit_memory: bool = Field(description="whether exploitation recalls the episode's past")
@@ -41,17 +42,21 @@ class DREAM(TrialLearner):
     def make_agents(self) -> dict[str, QAgent]:
         """Return the exploration agent, and the exploitation agent with encoder and decoder."""
         c, family = self.config, self.family
-        explore = ExplorationQ(family.state_sizes, family.actions)
+        explore = ExplorationQ(family.embedder, family.actions, family.width)
         exploit = nn.ModuleDict(
             {
                 "q": ExploitationQ(
-                    family.state_sizes, family.goal_sizes, family.actions, c.latent_size, c.exploit_memory
+                    *(family.embedder, family.goal_sizes, family.actions, c.latent_size),
+                    *(c.exploit_memory, family.width),
                 ),
                 "encoder": ProblemEncoder(family.problems, c.latent_size),
-                "decoder": TrajectoryDecoder(family.state_sizes, family.actions, c.latent_size),
+                "decoder": TrajectoryDecoder(family.embedder, family.actions, c.latent_size),
             }
         )
-        return {name: QAgent(net, c, self.device) for name, net in (("explore", explore), ("exploit", exploit))}
+        return {
+            "explore": QAgent(explore, c, self.device, c.explore_epsilon_steps),
+            "exploit": QAgent(exploit, c, self.device),
+        }
 
     # --- Playing ---
 
@@ -83,7 +88,7 @@ class DREAM(TrialLearner):
 
     def _exploit(self, envs: VectorTasks, tasks: Array, latents: Callable[[], Tensor], epsilon: float) -> Episodes:
         q, memory = self.agents["exploit"].network["q"], None
-        goals = Distinct.of(self.family.goal_codes(tasks)[EXPLOIT], self.family.goal_sizes, self.device)
+        goals = Distinct.of(self.family.goal_codes(tasks)[EXPLOIT], self.family.seen_goals, self.device)
 
         def act(now: Moment) -> Array:
             nonlocal memory
@@ -94,7 +99,7 @@ class DREAM(TrialLearner):
 
     def _decode(self, explored: Episodes) -> Tensor:
         """Return what whole episodes of exploration say of z, `(N, latent)`."""
-        states = Distinct.of(explored.codes.T, self.family.state_sizes, self.device)
+        states = Distinct.of(explored.codes.T, self.family.seen, self.device)
         actions = torch.from_numpy(explored.actions.T.astype(np.int64)).to(self.device)
         decoded = self.agents["exploit"].network["decoder"](states, actions)
         return decoded[explored.lengths.astype(np.int64), np.arange(len(explored.lengths))]

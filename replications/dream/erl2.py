@@ -17,7 +17,7 @@ class ERL2(CoupledLearner):
     def make_network(self) -> nn.Module:
         """Return the memory and the head on it."""
         family = self.family
-        experience = Experience(family.state_sizes, family.goal_sizes, family.actions)
+        experience = Experience(family.embedder, family.goal_sizes, family.actions)
         return nn.ModuleDict({"experience": experience, "head": DuelingHead(64, family.actions)})
 
     def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:

@@ -3,7 +3,7 @@
 Shapes: T steps of N sequences side by side, time first. Weights start as PyTorch draws them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Memory = tuple[Tensor, Tensor]
+Embed = Callable[[int], nn.Module]  # makes a network from `Distinct` things to so many numbers
 
 
 class Distinct(NamedTuple):
-    """Vectors of integers, of which many are the same: the distinct ones `(U, components)`, and which is where `(…)`.
+    """Things that are seen, many of them the same: the distinct ones `(U, …)`, and which is where `(…)`.
 
     A grid has few states, and a batch sees them again and again. Each is embedded once.
     """
@@ -24,11 +25,11 @@ class Distinct(NamedTuple):
     where: Tensor
 
     @classmethod
-    def of(cls, codes: np.ndarray, sizes: Sequence[int], device: str = "cpu") -> "Distinct":
-        """Return what `codes` `(…)` stand for, numbers of vectors whose components are below `sizes`."""
+    def of(cls, codes: np.ndarray, seen: Callable[[np.ndarray], np.ndarray], device: str = "cpu") -> "Distinct":
+        """Return what the numbers `codes` `(…)` stand for: what is `seen` of the distinct ones."""
         distinct, where = np.unique(codes, return_inverse=True)
-        values = np.stack(np.unravel_index(distinct, sizes), axis=1)
-        return cls(torch.from_numpy(values).to(device), torch.from_numpy(where.reshape(codes.shape)).to(device))
+        things = torch.from_numpy(seen(distinct)).to(device)
+        return cls(things, torch.from_numpy(where.reshape(codes.shape)).to(device))
 
 
 class GridEmbedder(nn.Module):
@@ -64,10 +65,10 @@ class DuelingHead(nn.Module):
 class ExplorationQ(nn.Module):
     """Action values while exploring: a memory of states and actions. Neither goals nor rewards are seen (App. B)."""
 
-    def __init__(self, states: Sequence[int], actions: int, memory: int = 64):
+    def __init__(self, embed: Embed, actions: int, width: int, memory: int = 64):
         super().__init__()
-        self.states, self.actions = GridEmbedder(states), nn.Embedding(actions + 1, 16)
-        self.layer, self.memory = nn.Linear(64 + 16, 64), nn.LSTM(64, memory)
+        self.states, self.actions = embed(width), nn.Embedding(actions + 1, 16)
+        self.layer, self.memory = nn.Linear(width + 16, width), nn.LSTM(width, memory)
         self.head = DuelingHead(memory, actions)
 
     def forward(self, states: Distinct, before: Tensor, memory: Memory | None = None) -> tuple[Tensor, Memory]:
@@ -84,17 +85,15 @@ class ExploitationQ(nn.Module):
     """Action values while exploiting, told a goal and the latent z of the problem (App. B).
 
     With a memory, z joins what it recalls of states and goals; without, the present state and goal alone (the authors'
-    first release).
+    first release). States are embedded in `width` numbers, and so wide is the memory.
     """
 
-    def __init__(
-        self, states: Sequence[int], goals: Sequence[int], actions: int, latent: int, recurrent: bool, memory: int = 64
-    ):
+    def __init__(self, embed: Embed, goals: Sequence[int], actions: int, latent: int, recurrent: bool, width: int):
         super().__init__()
-        self.states, self.goals, self.recurrent = GridEmbedder(states), GridEmbedder(goals), recurrent
+        self.states, self.goals, self.recurrent = embed(width), GridEmbedder(goals), recurrent
         if recurrent:
-            self.layer, self.memory = nn.Linear(64 + 64, 64), nn.LSTM(64, memory)
-        told = (memory if recurrent else 64 + 64) + latent
+            self.layer, self.memory = nn.Linear(width + 64, width), nn.LSTM(width, width)
+        told = (width if recurrent else width + 64) + latent
         self.layers = nn.Sequential(nn.Linear(told, 256), nn.ReLU(), nn.Linear(256, 64), DuelingHead(64, actions))
 
     def forward(
@@ -126,9 +125,9 @@ class ProblemEncoder(nn.Module):
 class TrajectoryDecoder(nn.Module):
     """g_ω(τ), what a trajectory of exploration says of z."""
 
-    def __init__(self, states: Sequence[int], actions: int, latent: int, memory: int = 128):
+    def __init__(self, embed: Embed, actions: int, latent: int, memory: int = 128):
         super().__init__()
-        self.states, self.actions = GridEmbedder(states), nn.Embedding(actions, 32)
+        self.states, self.actions = embed(64), nn.Embedding(actions, 32)
         self.transitions = nn.Sequential(nn.Linear(64 + 64 + 32, 128), nn.ReLU(), nn.Linear(128, 64))
         self.memory = nn.LSTM(64, memory)
         self.layers = nn.Sequential(nn.Linear(memory, 128), nn.ReLU(), nn.Linear(128, latent))

@@ -5,14 +5,17 @@ a training trial may say. Each episode has a goal of its own, which is seen besi
 exploring does not count. The task vector is `(problem, goal of the first episode, goal of the later ones)`.
 
 Problems and goals of trial s come from legacy generators seeded by s, as in the authors' code: every run meets the same
-stream of training trials, and is tested on the same trials.
+stream of training trials, and is tested on the same trials. Where episodes start in several places, the vector goes on
+with `(start of the first episode, start of the later ones)`.
 """
 
 from abc import abstractmethod
 
 import gymnasium as gym
 import numpy as np
+from torch import nn
 
+from replications.dream.networks import GridEmbedder
 from shared.tasks.family import TaskFamily
 
 Array = np.ndarray
@@ -21,11 +24,15 @@ Array = np.ndarray
 class ProblemFamily(TaskFamily):
     """Problems whose states, goals and actions are integers; an observation is state and goal.
 
+    What learners see of a state may be something else than its integers: `seen` says what, `embedder` takes it in.
+
     Attributes
     ----------
     problems: how many there are; `train_ids` and `test_ids` are those of the splits.
     actions: how many there are.
     state_sizes, goal_sizes: how many values each integer of the state and of the goal may have.
+    width: how many numbers a state is embedded in by DREAM's agents.
+    start_dim: how many numbers say where an episode starts.
 
     """
 
@@ -35,16 +42,22 @@ class ProblemFamily(TaskFamily):
     actions: int
     state_sizes: tuple[int, ...]
     goal_sizes: tuple[int, ...]
+    width: int = 64
+    start_dim: int = 0
 
     def __init__(self):
         self.state_dim, self.goal_dim = len(self.state_sizes), len(self.goal_sizes)
-        self.task_dim = 1 + 2 * self.goal_dim
+        self.task_dim = 1 + 2 * (self.goal_dim + self.start_dim)
         self.action_space = gym.spaces.Discrete(self.actions)
         self.observation_space = gym.spaces.MultiDiscrete([*self.state_sizes, *self.goal_sizes])
 
     @abstractmethod
     def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
         """Draw the goal `(goal_dim,)` of an episode as the authors' code does."""
+
+    def draw_starts(self, trial: int) -> Array:
+        """Draw where both episodes of a trial start, `(2, start_dim)`."""
+        return np.empty((2, 0))
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
         """Say what happened in episodes: measures `(N,)` of states and actions `(T, N)`, where steps are `valid`."""
@@ -54,13 +67,25 @@ class ProblemFamily(TaskFamily):
         """Return numbers `(N,)`, the same for `problems` `(N,)` that differ in nothing that exploitation needs."""
         return problems
 
+    def seen(self, codes: Array) -> Array:
+        """Return what is seen in the states whose numbers are `codes` `(U,)`: their integers `(U, state_dim)`."""
+        return np.stack(np.unravel_index(codes, self.state_sizes), axis=1)
+
+    def seen_goals(self, codes: Array) -> Array:
+        """Return the goals `(U, goal_dim)` whose numbers are `codes` `(U,)`."""
+        return np.stack(np.unravel_index(codes, self.goal_sizes), axis=1)
+
+    def embedder(self, outputs: int) -> nn.Module:
+        """Return a network from what is seen of states, as `Distinct`, to `outputs` numbers."""
+        return GridEmbedder(self.state_sizes, outputs)
+
     def state_codes(self, observations: Array) -> Array:
         """Return the numbers `(N,)` of the states in `observations` `(N, ·)`; `np.unravel_index` undoes it."""
         return np.ravel_multi_index(tuple(observations[:, : self.state_dim].T), self.state_sizes)
 
     def goal_codes(self, tasks: Array) -> Array:
         """Return the numbers `(2, N)` of the goals of both episodes of trials `(N, task_dim)`."""
-        goals = tasks[:, 1:].astype(np.int64).reshape(len(tasks), 2, self.goal_dim)
+        goals = tasks[:, 1 : 1 + 2 * self.goal_dim].astype(np.int64).reshape(len(tasks), 2, self.goal_dim)
         return np.ravel_multi_index(tuple(goals.T), self.goal_sizes)
 
     def trials(self, first: int, count: int) -> Array:
@@ -80,5 +105,5 @@ class ProblemFamily(TaskFamily):
         for row, seed in enumerate(range(first, first + count)):
             problem = ids[np.random.RandomState(seed).randint(len(ids))]
             goals = [self.draw_goal(problem, np.random.RandomState(s)) for s in (max(0, seed - 1), seed + 1)]
-            tasks[row] = problem, *goals[0], *goals[1]
+            tasks[row] = problem, *goals[0], *goals[1], *self.draw_starts(seed).ravel()
         return tasks

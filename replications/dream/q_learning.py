@@ -65,10 +65,14 @@ def double_q_loss(
 
 
 class QAgent:
-    """A network that learns action values, with its target and its optimiser; counts environment and gradient steps."""
+    """A network that learns action values, with its target and its optimiser; counts environment and gradient steps.
 
-    def __init__(self, network: nn.Module, config: QConfig, device: str):
+    `epsilon_steps` are those of `config` if nothing else is said.
+    """
+
+    def __init__(self, network: nn.Module, config: QConfig, device: str, epsilon_steps: int | None = None):
         self.config, self.steps, self.updates = config, 0, 0
+        self.epsilon_steps = epsilon_steps or config.epsilon_steps
         self.network = network.to(device)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.optimiser = adam(self.network, config.learning_rate)
@@ -77,7 +81,7 @@ class QAgent:
     def epsilon(self) -> float:
         """The present share of random actions, which falls in a straight line."""
         c = self.config
-        return max(c.epsilon_end, 1 - (1 - c.epsilon_end) * self.steps / c.epsilon_steps)
+        return max(c.epsilon_end, 1 - (1 - c.epsilon_end) * self.steps / self.epsilon_steps)
 
     def advance(self, steps: int) -> tuple[int, bool]:
         """Count `steps` more environment steps; return the gradient steps now due, and whether to copy the target."""
@@ -201,7 +205,7 @@ class TrialLearner(ABC):
 
     def states(self, codes: Array) -> Distinct:
         """Return states `(1, N)` of which `codes` `(N,)` are the numbers."""
-        return Distinct.of(codes[None], self.family.state_sizes, self.device)
+        return Distinct.of(codes[None], self.family.seen, self.device)
 
     def problems_of(self, tasks: Array) -> Tensor:
         """Return the problems `(N,)` of trials `(N, task_dim)`: for training alone."""

@@ -210,8 +210,8 @@ class TrialReplay:
         before, actions = integers
         return WholeTrials(
             torch.from_numpy(self.problems[places].astype(np.int64)).to(device),
-            Distinct.of(codes, self.family.state_sizes, device),
-            Distinct.of(goals, self.family.goal_sizes, device),
+            Distinct.of(codes, self.family.seen, device),
+            Distinct.of(goals, self.family.seen_goals, device),
             before,
             earned,
             begins,
@@ -226,7 +226,7 @@ class TrialReplay:
         places = drawn.places
         return Batch(
             torch.from_numpy(self.problems[places].astype(np.int64)).to(device),
-            Distinct.of(self.goals[EXPLOIT, places], self.family.goal_sizes, device),
+            Distinct.of(self.goals[EXPLOIT, places], self.family.seen_goals, device),
             *(self._sequences(phase, places, drawn.weights[phase], device) for phase in (EXPLORE, EXPLOIT)),
         )
 
@@ -240,7 +240,7 @@ class TrialReplay:
         floats = self.episodes.rewards[phase, places, :longest].T, time == lengths - 1, time < lengths
         before = torch.from_numpy(before).to(device)
         return Sequences(
-            Distinct.of(codes, self.family.state_sizes, device),
+            Distinct.of(codes, self.family.seen, device),
             before,
             before[1:],
             *(torch.from_numpy(part.astype(np.float32)).to(device) for part in floats),

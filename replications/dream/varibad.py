@@ -26,7 +26,8 @@ class VariBAD(SituatedLearner):
     def make_network(self) -> nn.Module:
         """Return memory, policy, and the decoder, which shares the policy's view of the present."""
         network = super().make_network()
-        network["decoder"] = TransitionDecoder(len(self.family.state_sizes), self.family.actions, 64)
+        components = len(self.family.state_sizes) if self.config.state_weight else 0
+        network["decoder"] = TransitionDecoder(components, self.family.actions, 64)
         return network
 
     def losses(self, batch: WholeTrials, recalled: Tensor) -> dict[str, Tensor]:
@@ -49,13 +50,13 @@ class VariBAD(SituatedLearner):
 
 
 class TransitionDecoder(nn.Module):
-    """Rewards and next states from a belief, the view of a state and goal, and an action."""
+    """Rewards and, if they have `components`, next states from a belief, the view of a situation, and an action."""
 
     def __init__(self, components: int, actions: int, belief: int):
         super().__init__()
         self.actions = nn.Embedding(actions, 64)
         self.layers = nn.Sequential(nn.Linear(belief + 64 + 64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
-        self.reward, self.state = nn.Linear(128, 1), nn.Linear(128, components)
+        self.reward, self.state = nn.Linear(128, 1), nn.Linear(128, components) if components else None
 
     def forward(
         self, batch: WholeTrials, situations: Tensor, beliefs: Tensor, chosen: Tensor, state_weight: float
@@ -68,6 +69,8 @@ class TransitionDecoder(nn.Module):
         transitions = torch.cat([situations[chosen, trials], self.actions(batch.actions[chosen, trials])], dim=-1)
         shape = len(beliefs), *transitions.shape[:2], -1
         features = self.layers(torch.cat([beliefs[:, None].expand(shape), transitions.expand(shape)], dim=-1))
-        after = batch.states.values[batch.states.where[chosen + 1, trials]].float()
         rewards = (self.reward(features)[..., 0] - batch.rewards[chosen, trials]).square()
+        if self.state is None:
+            return rewards
+        after = batch.states.values[batch.states.where[chosen + 1, trials]].float()
         return rewards + state_weight * (self.state(features) - after).square().sum(dim=-1)

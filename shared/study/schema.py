@@ -5,6 +5,7 @@ returns models whose `runs(scale)` are complete: nothing downstream looks at def
 """
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -159,7 +160,11 @@ class Budget(_Strict):
 
 
 class Experiment(_Strict):
-    """One task family, the methods compared on it, their budgets, and the protocol of the test."""
+    """One task family, the methods compared on it, their budgets, and the protocol of the test.
+
+    `extra`: a package that it needs, and the optional dependencies by which this project brings it. Where it is not
+    installed the experiment has no runs.
+    """
 
     label: Text
     family: Family
@@ -167,7 +172,13 @@ class Experiment(_Strict):
     methods: Annotated[Names, Field(min_length=1)]
     published: PublishedTarget | None = None
     hyperparameters: dict[str, Hyperparameters] = Field(default_factory=dict)
+    extra: Text | None = None
     scales: dict[str, Budget]
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the package that it needs is installed."""
+        return self.extra is None or find_spec(self.extra) is not None
 
     @property
     def yardsticks(self) -> list[str]:
@@ -245,6 +256,12 @@ class Replication(_Strict):
         runs = self.runs(scale)
         if experiment not in self.experiments:
             raise StudyError(f"{self.file}: {unknown('experiment', experiment, self.experiments)}")
+        if not self.experiments[experiment].is_possible:
+            extra = self.experiments[experiment].extra
+            raise StudyError(
+                f"{self.file}: experiment '{experiment}' needs the package '{extra}': "
+                f"install it by `pip install -e '.[{extra}]'`"
+            )
         runs = [run for run in runs if run.experiment == experiment]
         if not runs:
             scales = ", ".join(self.experiments[experiment].scales)
@@ -276,7 +293,7 @@ class Replication(_Strict):
 
     def _resolve_all(self, scale: str) -> Iterator[ResolvedRun]:
         for name, experiment in self.experiments.items():
-            budget = experiment.scales.get(scale)
+            budget = experiment.scales.get(scale) if experiment.is_possible else None
             for method in experiment.methods if budget else ():
                 if method not in budget.omit:
                     yield from self._resolve(name, experiment, method, scale, budget)

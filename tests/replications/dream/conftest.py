@@ -30,6 +30,7 @@ DREAM_SETTINGS = SETTINGS | {
     "explore_from": 16,
     "exploit_from": 8,
     "exploit_memory": True,
+    "explore_epsilon_steps": 5000,
 }
 COUPLED_SETTINGS = SETTINGS | {"learn_from": 16, "count_exploration": False}
 LEARNERS = {
@@ -39,6 +40,7 @@ LEARNERS = {
     "e-rl2": (ERL2, COUPLED_SETTINGS),
     "import": (IMPORT, COUPLED_SETTINGS),
     "varibad": (VariBAD, COUPLED_SETTINGS | {"state_weight": 0.01, "decoded": 4}),
+    "varibad-rewards": (VariBAD, COUPLED_SETTINGS | {"state_weight": 0, "decoded": 4}),
     "varibad-all": (VariBAD, COUPLED_SETTINGS | {"state_weight": 0.01, "decoded": None}),
 }
 

@@ -186,6 +186,7 @@ def test_learns_to_take_the_informative_action(make, name):
         "update_every": 4,
         "target_every": 100,
         "epsilon_steps": 1500,
+        "explore_epsilon_steps": 1500,
         "iteration_trials": 800,
         "capacity": 2000,
     }

@@ -144,7 +144,7 @@ def test_every_step_counts_alike_in_batches_alike_in_length(trials):
 def test_distinct_vectors_are_embedded_once_and_put_where_they_belong():
     family = Cooking()
     codes = np.array([[5, 7], [7, 5], [22499, 5]])
-    distinct = Distinct.of(codes, family.state_sizes)
+    distinct = Distinct.of(codes, family.seen)
     assert len(distinct.values) == 3
     values = distinct.values[distinct.where].numpy()
     assert (np.ravel_multi_index(tuple(np.moveaxis(values, 2, 0)), family.state_sizes) == codes).all()

@@ -269,3 +269,21 @@ def test_declarations_are_read_without_importing_what_takes_long(toy):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=toy, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_experiment_without_its_extra_has_no_runs_and_says_how_to_get_it(toy):
+    edit(toy / FILE, "    protocol: {episodes: 2, report: episode}", "    protocol: {episodes: 2, report: episode}\n    extra: no_such_package")
+    replication = load_replications(toy)["toy"]
+    assert replication.runs("hour") == []
+    with pytest.raises(StudyError) as caught:
+        replication.run("coins", "habit", 0, "hour")
+    assert str(caught.value) == (
+        f"{FILE}: experiment 'coins' needs the package 'no_such_package': "
+        "install it by `pip install -e '.[no_such_package]'`"
+    )
+
+
+def test_an_extra_that_is_installed_changes_nothing(toy):
+    runs = load_replications(toy)["toy"].runs("hour")
+    edit(toy / FILE, "    protocol: {episodes: 2, report: episode}", "    protocol: {episodes: 2, report: episode}\n    extra: numpy")
+    assert load_replications(toy)["toy"].runs("hour") == runs

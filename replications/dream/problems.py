@@ -50,6 +50,7 @@ class ProblemFamily(TaskFamily):
         self.task_dim = 1 + 2 * (self.goal_dim + self.start_dim)
         self.action_space = gym.spaces.Discrete(self.actions)
         self.observation_space = gym.spaces.MultiDiscrete([*self.state_sizes, *self.goal_sizes])
+        self._legacy = np.random.RandomState()  # to be seeded: making one takes two hundred times as long
 
     @abstractmethod
     def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
@@ -103,7 +104,12 @@ class ProblemFamily(TaskFamily):
     def _stream(self, ids: Array, first: int, count: int) -> Array:
         tasks = np.empty((count, self.task_dim))
         for row, seed in enumerate(range(first, first + count)):
-            problem = ids[np.random.RandomState(seed).randint(len(ids))]
-            goals = [self.draw_goal(problem, np.random.RandomState(s)) for s in (max(0, seed - 1), seed + 1)]
+            problem = ids[self.seeded(seed).randint(len(ids))]
+            goals = [self.draw_goal(problem, self.seeded(s)) for s in (max(0, seed - 1), seed + 1)]
             tasks[row] = problem, *goals[0], *goals[1], *self.draw_starts(seed).ravel()
         return tasks
+
+    def seeded(self, seed: int | list[int]) -> np.random.RandomState:
+        """Return the legacy generator that `seed` stands for; it is used up before the next one is asked for."""
+        self._legacy.seed(seed)
+        return self._legacy

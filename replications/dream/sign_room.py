@@ -67,7 +67,7 @@ class SignRoom(ProblemFamily):
     def draw_starts(self, trial: int) -> Array:
         """Draw poses in the upper room: x, z and heading."""
         low, high = np.array([[*START_LOW, 0], [*START_HIGH, 1]]) * [METRE, METRE, HEADINGS]
-        return np.floor(np.random.RandomState([trial, 1]).uniform(low, high, size=(2, 3)))
+        return np.floor(self.seeded([trial, 1]).uniform(low, high, size=(2, 3)))
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
         """Return whether the sign was in view, from one of the lower rooms, before some step."""

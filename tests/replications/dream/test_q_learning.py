@@ -186,10 +186,11 @@ def test_learns_to_take_the_informative_action(make, name):
         "update_every": 4,
         "target_every": 100,
         "epsilon_steps": 1500,
-        "explore_epsilon_steps": 1500,
         "iteration_trials": 800,
         "capacity": 2000,
     }
+    if name == "dream":
+        settings["explore_epsilon_steps"] = 1500
     learner = make(name, RevealingAction(3, looks=1), **settings)
     learner.train()
     measures = learner.adapt(learner.family.test_tasks(50, np.random.default_rng(0)), 2, np.random.default_rng(0))

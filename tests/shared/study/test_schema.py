@@ -272,7 +272,11 @@ def test_declarations_are_read_without_importing_what_takes_long(toy):
 
 
 def test_an_experiment_without_its_extra_has_no_runs_and_says_how_to_get_it(toy):
-    edit(toy / FILE, "    protocol: {episodes: 2, report: episode}", "    protocol: {episodes: 2, report: episode}\n    extra: no_such_package")
+    edit(
+        toy / FILE,
+        "    protocol: {episodes: 2, report: episode}",
+        "    protocol: {episodes: 2, report: episode}\n    extra: no_such_package",
+    )
     replication = load_replications(toy)["toy"]
     assert replication.runs("hour") == []
     with pytest.raises(StudyError) as caught:
@@ -285,5 +289,9 @@ def test_an_experiment_without_its_extra_has_no_runs_and_says_how_to_get_it(toy)
 
 def test_an_extra_that_is_installed_changes_nothing(toy):
     runs = load_replications(toy)["toy"].runs("hour")
-    edit(toy / FILE, "    protocol: {episodes: 2, report: episode}", "    protocol: {episodes: 2, report: episode}\n    extra: numpy")
+    edit(
+        toy / FILE,
+        "    protocol: {episodes: 2, report: episode}",
+        "    protocol: {episodes: 2, report: episode}\n    extra: numpy",
+    )
     assert load_replications(toy)["toy"].runs("hour") == runs

@@ -135,3 +135,11 @@ def test_latents_of_problems_alike_are_told_apart_from_others(make):
     metrics = make("dream", DistractingBus()).distances()
     assert set(metrics) == {"latent/alike", "latent/different"}
     assert "latent/alike" not in make("dream").distances()  # every problem of the map has a permutation of its own
+
+
+def test_random_actions_of_exploration_die_out_on_their_own(make):
+    learner = make("dream", epsilon_steps=100, explore_epsilon_steps=400)
+    for agent in learner.agents.values():
+        agent.advance(200)
+    assert learner.agents["explore"].epsilon == pytest.approx(1 - 0.99 / 2)
+    assert learner.agents["exploit"].epsilon == 0.01

@@ -26,6 +26,9 @@ class QConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     learning_rate: float = Field(gt=0)
+    anneal: tuple[int, int] | None = Field(
+        description="environment steps, of both episodes, between which the learning rate falls to 0; null: it stays"
+    )
     discount: float = Field(gt=0, le=1)
     batch_size: int = Field(gt=0, description="trials of one gradient step")
     alike: bool = Field(description="whether the trials of a batch are about as long as each other")
@@ -37,6 +40,12 @@ class QConfig(BaseModel):
     max_gradient_norm: float = Field(gt=0)
     parallel_trials: int = Field(gt=0, description="trials played side by side, between gradient steps")
     iteration_trials: int = Field(gt=0, description="trials of one meta-iteration")
+
+    @model_validator(mode="after")
+    def _annealed_in_time(self) -> "QConfig":
+        if self.anneal and not 0 <= self.anneal[0] < self.anneal[1]:
+            raise ValueError(f"anneal must be two increasing numbers of steps, got {self.anneal}")
+        return self
 
     @model_validator(mode="after")
     def _whole_rounds(self) -> "QConfig":
@@ -64,6 +73,14 @@ def double_q_loss(
     return (errors.square() * valid).sum() / valid.sum()
 
 
+def annealed(rate: float, steps: int, between: tuple[int, int] | None) -> float:
+    """Return the learning `rate` after `steps`: it falls `between` two numbers of them, in a straight line, to 0."""
+    if between is None:
+        return rate
+    begin, end = between
+    return rate * min(1.0, max(0.0, (end - steps) / (end - begin)))
+
+
 class QAgent:
     """A network that learns action values, with its target and its optimiser; counts environment and gradient steps.
 
@@ -89,6 +106,11 @@ class QAgent:
         self.steps += steps
         updates, copies = ((self.steps // every) - (before // every) for every in (c.update_every, c.target_every))
         return updates, copies > 0
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take the coming gradient steps with `rate`."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
 
     def descend(self, loss: Tensor) -> None:
         """Take one step down `loss`."""
@@ -171,6 +193,9 @@ class TrialLearner(ABC):
             tasks = self.family.trials(first, c.parallel_trials)
             episodes = self.play_trials(tasks, greedy=False)
             self.memory.add(tasks, *episodes)
+            rate = annealed(c.learning_rate, self.env_steps, c.anneal)
+            for agent in self.agents.values():
+                agent.set_learning_rate(rate)
             steps += self.learn(tuple(int(played.lengths.sum()) for played in episodes))
             measures.append([behaviour(self.family, tasks, played) for played in episodes])
         metrics = {}

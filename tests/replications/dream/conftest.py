@@ -9,6 +9,7 @@ from replications.dream.varibad import VariBAD
 
 SETTINGS = {
     "learning_rate": 1e-3,
+    "anneal": None,
     "discount": 0.99,
     "batch_size": 16,
     "alike": False,

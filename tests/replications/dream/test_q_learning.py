@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from replications.dream.networks import DuelingHead
-from replications.dream.q_learning import double_q_loss
+from replications.dream.q_learning import annealed, double_q_loss
 from replications.dream.tabular import RevealingAction
 from replications.dream.tasks import END, CourseMap
 from replications.dream.trials import Drawn
@@ -121,6 +121,30 @@ def test_random_actions_become_rarer_in_a_straight_line(make):
     assert agent.epsilon == pytest.approx(0.505)
     agent.steps = 10**6
     assert agent.epsilon == 0.01
+
+
+@pytest.mark.parametrize(("steps", "rate"), [(0, 0.5), (400, 0.5), (700, 0.25), (1000, 0.0), (1100, 0.0)])
+def test_the_learning_rate_stays_then_falls_in_a_straight_line(steps, rate):
+    assert annealed(0.5, steps, (400, 1000)) == pytest.approx(rate)
+    assert annealed(0.5, steps, None) == 0.5
+
+
+def test_what_is_annealed_to_nothing_learns_no_more(make):
+    learner = make("dream", anneal=(100, 200))
+    learner.train()
+    weights = [
+        {name: value.clone() for name, value in agent.network.state_dict().items()} for agent in learner.agents.values()
+    ]
+    assert learner.env_steps > 200
+    assert learner.agents["exploit"].updates > 0
+    learner.train()
+    for agent, before in zip(learner.agents.values(), weights, strict=True):
+        assert all(torch.equal(value, before[name]) for name, value in agent.network.state_dict().items())
+
+
+def test_annealing_must_end_after_it_begins(make):
+    with pytest.raises(ValueError, match="anneal must be two increasing numbers of steps"):
+        make("dream", anneal=(400, 400))
 
 
 def test_gradient_steps_and_copies_are_due_by_environment_steps(make):

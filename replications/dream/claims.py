@@ -51,27 +51,26 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
 
 
 def alone_reads(evidence: Evidence) -> ClaimResult | None:
-    """Claim 5: in the first experiment the first method earns more than what is published of the second one for the
-    second experiment, and the others, of which at least one must have run, earn less.
+    """Claim 5: the first method earns more than a published number; the others, of which at least one must have run,
+    earn less, but have learned not to lose.
 
-    Options `at_least` and `at_most`: bounds on what the method does while exploring, by measure.
+    Options: `level`, the experiment and the method of the number; `at_least` and `at_most`, bounds on what the method
+    does while exploring, by measure.
     """
-    (experiment, published), (method, level, *others) = evidence.spec.experiments, evidence.spec.methods
-    threshold = evidence.published_value(published, level)
+    (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
+    threshold = evidence.published_value(*evidence.spec.options["level"])
     earned = {name: evidence.mean(experiment, name, episode="last") for name in (method, *others)}
     earned = {name: interval for name, interval in earned.items() if interval is not None}
     if threshold is None or method not in earned or len(earned) == 1:
         return None
-    conditions = [
-        _bound(
-            interval,
-            f"return, {evidence.replication.methods[name].label}",
-            threshold,
-            "above" if name == method else "below",
-            evidence.seeds(experiment, name),
-        )
-        for name, interval in earned.items()
-    ]
+    conditions = []
+    for name, interval in earned.items():
+        statistic, seeds = f"return, {evidence.replication.methods[name].label}", evidence.seeds(experiment, name)
+        if name == method:
+            conditions.append(_bound(interval, statistic, threshold, "above", seeds))
+        else:
+            conditions.append(_bound(interval, statistic, threshold, "below", seeds))
+            conditions.append(_bound(interval, statistic, LEARNED, "above", seeds))
     return all_of(*conditions, *_behaviour(evidence, experiment, method))
 
 

@@ -61,7 +61,10 @@ class ProblemFamily(TaskFamily):
         return np.empty((2, 0))
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
-        """Say what happened in episodes: measures `(N,)` of states and actions `(T, N)`, where steps are `valid`."""
+        """Say what happened in episodes: measures `(N,)`.
+
+        `codes` `(T + 1, N)` are the numbers of all states; `actions` and `valid` `(T, N)` belong to the steps between.
+        """
         return {}
 
     def same_to_exploit(self, problems: Array) -> Array:

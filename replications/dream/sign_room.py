@@ -1,7 +1,7 @@
 """DREAM's visual navigation (Liu et al. 2021, Sec. 6): go to the box or the key of the colour that a sign tells.
 
 Rooms, things, moves and contacts are those of MiniWorld's `Sign`, on arrays and on whole centimetres. The sign hangs
-behind a barrier; that way lead some ten steps, which earn nothing.
+behind a barrier; going there takes up to ten steps, which earn nothing.
 """
 
 from typing import Literal
@@ -70,9 +70,10 @@ class SignRoom(ProblemFamily):
         return np.floor(self.seeded([trial, 1]).uniform(low, high, size=(2, 3)))
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
-        """Return whether the sign was in view, from one of the lower rooms, before some step."""
+        """Return whether the sign was in view from one of the lower rooms."""
         _, z, _, signs = np.unravel_index(codes, self.state_sizes)
-        return {"sign_read": ((signs > 0) & (z > METRE * LOWER) & valid).any(axis=0).astype(float)}
+        seen = (signs > 0) & (z > METRE * LOWER)
+        return {"sign_read": (seen[0] | (seen[1:] & valid).any(axis=0)).astype(float)}
 
     def make(self, num_envs: int) -> "VectorSignRooms":
         """Return a stepper for `num_envs` trials; raise `ValueError` where images cannot be drawn."""

@@ -62,7 +62,7 @@ class GridFamily(ProblemFamily):
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
         """Return `behaviour`."""
-        x, y, *_ = np.unravel_index(codes, self.state_sizes)
+        x, y, *_ = np.unravel_index(codes[:-1], self.state_sizes)
         return self.behaviour(tasks, self.cell(x, y), actions, valid)
 
 

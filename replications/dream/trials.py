@@ -73,7 +73,7 @@ def play(family: ProblemFamily, envs: VectorTasks, act: Act) -> Episodes:
 
 def behaviour(family: ProblemFamily, tasks: Array, episodes: Episodes) -> dict[str, Array]:
     """Return what happened in `episodes`, measures `(N,)`: their return, their steps, and what the family counts."""
-    counts = family.measures(tasks, episodes.codes[:, :-1].T, episodes.actions.T.astype(np.int64), episodes.valid.T)
+    counts = family.measures(tasks, episodes.codes.T, episodes.actions.T.astype(np.int64), episodes.valid.T)
     return {"return": episodes.rewards.sum(axis=1), "steps": episodes.lengths.astype(float)} | counts
 
 

@@ -94,7 +94,7 @@ class View(ABC):
 class Rays(View):
     """Twenty directions side by side: nearness 1/(1 + metres), three colours, box, key, sign: `(N, 140)`.
 
-    A sign has the colour that it says to who is in one of the lower rooms; from above it is too far to read.
+    The sign has the colour that it says. Who is not in one of the lower rooms does not see it: even its length tells.
     """
 
     columns, features = 20, 7
@@ -118,13 +118,12 @@ class Rays(View):
         hits = places[:, None] + far[..., None] * rays
         word = np.maximum(signs - 1, 0)
         on_wall = (hits[..., 0] > SIGN[0] - 1e-6) & (np.abs(hits[..., 1] - SIGN[1]) < HALVES[word, None])
-        is_sign = ~is_object & on_wall & (signs > 0)[:, None]
+        is_sign = ~is_object & on_wall & ((signs > 0) & (places[:, 1] > LOWER))[:, None]
         colour = np.where(is_object, nearest % 3, word[:, None])
         features = np.zeros((*far.shape, self.features), dtype=np.float32)
-        coloured = is_object | (is_sign & (places[:, 1:] > LOWER))
         features[..., 0] = 1 / (1 + far)
         for number in range(3):
-            features[..., 1 + number] = coloured & (colour == number)
+            features[..., 1 + number] = (is_object | is_sign) & (colour == number)
         features[..., 4] = is_object & (SHAPES[nearest] == 0)
         features[..., 5] = is_object & (SHAPES[nearest] == 1)
         features[..., 6] = is_sign
@@ -144,7 +143,10 @@ class Images(View):
 
     def seen(self, poses: Array) -> Array:
         """Return the images; raise `ValueError` as `painter` does."""
-        return np.stack([self._image(*pose) for pose in poses.tolist()])
+        images = np.empty((len(poses), HEIGHT, WIDTH, 3), dtype=np.uint8)
+        for row in np.argsort(poses[:, 3], kind="stable"):  # to hang up another sign takes time
+            images[row] = self._image(*poses[row].tolist())
+        return images
 
     def embedder(self, outputs: int) -> nn.Module:
         """Return the convolutions of the authors' code."""

@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     root = paths.default_root()
     replication = find_replication(load_replications(root), arguments.paper)
-    frame = runtimes(replication.runs(arguments.scale), root)
+    frame = runtimes(replication.possible_runs(arguments.scale), root)
     folder = root / paths.figures_folder(arguments.scale, replication.paper)
     save_frame(frame, folder / "runtimes", f"Run times of {replication.title} at scale {arguments.scale}")
 

@@ -243,7 +243,7 @@ def _one_sentence() -> Iterator[None]:
 
 
 def _runs(replication: Replication, scale: str) -> list[ResolvedRun]:
-    return [] if scale == REFERENCE else replication.runs(scale)
+    return [] if scale == REFERENCE else replication.possible_runs(scale)
 
 
 def _spec_runs(replication: Replication, specs: Iterable[Drawing | Claim], scale: str) -> list[ResolvedRun]:

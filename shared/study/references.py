@@ -5,6 +5,7 @@ by reading and without importing it, so that a mistake is refused at once.
 """
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -27,6 +28,7 @@ def check_references(replication: Replication, root: Path) -> None:
     checker = _Checker(replication, Source(root))
     checker.names()
     checker.published(root)
+    checker.extras(root)
     for name in replication.methods:
         checker.method(name)
     for name in replication.experiments:
@@ -95,6 +97,14 @@ class _Checker:
         for name, experiment in replication.experiments.items():
             if experiment.published:
                 self.fail(f"experiments.{name}.published", f"there is no file {file}")
+
+    def extras(self, root: Path) -> None:
+        """An extra is one of the project's optional dependencies."""
+        file = root / "pyproject.toml"
+        extras = tomllib.loads(file.read_text())["project"]["optional-dependencies"] if file.is_file() else {}
+        for name, experiment in self.replication.experiments.items():
+            if experiment.extra:
+                self.known(f"experiments.{name}.extra", "extra", [experiment.extra], extras)
 
     def method(self, name: str) -> None:
         method, key = self.replication.methods[name], f"methods.{name}"

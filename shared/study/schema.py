@@ -163,7 +163,7 @@ class Experiment(_Strict):
     """One task family, the methods compared on it, their budgets, and the protocol of the test.
 
     `extra`: a package that it needs, and the optional dependencies by which this project brings it. Where it is not
-    installed the experiment has no runs.
+    installed the experiment is no part of the graph.
     """
 
     label: Text
@@ -244,6 +244,10 @@ class Replication(_Strict):
         module, _, attribute = name.rpartition(".")
         return f"{module}:{attribute}" if absolute else f"replications.{self.paper}.{module}:{attribute}"
 
+    def possible_runs(self, scale: str) -> list[ResolvedRun]:
+        """Return the runs at `scale` whose experiments lack no extra."""
+        return [run for run in self.runs(scale) if self.experiments[run.experiment].is_possible]
+
     def runs(self, scale: str) -> list[ResolvedRun]:
         """Return every run at `scale`, in the order of the file; raise `StudyError` for an unknown scale."""
         check_scale(scale)
@@ -279,10 +283,10 @@ class Replication(_Strict):
         )
 
     def spec_runs(self, spec: _Spec, scale: str) -> list[ResolvedRun]:
-        """Return the runs at `scale` that a figure, table or claim looks at."""
+        """Return the possible runs at `scale` that a figure, table or claim looks at."""
         return [
             run
-            for run in self.runs(scale)
+            for run in self.possible_runs(scale)
             if run.experiment in spec.experiments
             and (
                 not spec.methods
@@ -293,7 +297,7 @@ class Replication(_Strict):
 
     def _resolve_all(self, scale: str) -> Iterator[ResolvedRun]:
         for name, experiment in self.experiments.items():
-            budget = experiment.scales.get(scale) if experiment.is_possible else None
+            budget = experiment.scales.get(scale)
             for method in experiment.methods if budget else ():
                 if method not in budget.omit:
                     yield from self._resolve(name, experiment, method, scale, budget)

@@ -34,6 +34,9 @@ class FakeEvidence:
         scores = self.scores(experiment, method, **choice)
         return mean_interval(scores, interval_generator()) if scores.size else None
 
+    def published_value(self, experiment, method):
+        return {("sign-room-images", "thompson"): 0.17}.get((experiment, method))
+
     def seeds(self, experiment, method, origin=None):
         return len(self.scores(experiment, method))
 
@@ -72,6 +75,37 @@ def test_the_map_must_be_read():
     dream = {"return": np.full((3, 4), 0.8), "map_read": np.full((3, 4), 0.25)}
     result = explores(dream, {"e-rl2": np.full((3, 4), 0.3)}, at_least={"map_read": 0.9})
     assert (result.verdict, result.value) == ("not reproduced", 0.25)
+
+
+def reads(dream, others, level=("sign-room-images", "thompson"), **options):
+    cells = {"dream": dream, "e-rl2": None, **others}
+    return claims.alone_reads(FakeEvidence("sign-room", cells, level=level, **options))
+
+
+def test_who_earns_more_than_is_published_for_thompson_sampling_reads_the_sign():
+    result = reads(np.full((2, 4), 0.9), {"e-rl2": np.zeros((2, 4))})
+    assert (result.verdict, result.threshold) == ("reproduced", 0.17)
+
+
+@pytest.mark.parametrize(
+    ("dream", "rival", "statistic"),
+    [(0.1, 0.0, "return, DREAM"), (0.9, 0.6, "return, E-RL²"), (0.9, -0.5, "return, E-RL²")],
+)
+def test_dream_must_earn_more_and_others_less_without_losing(dream, rival, statistic):
+    result = reads(np.full((2, 4), dream), {"e-rl2": np.full((2, 4), rival)})
+    assert (result.verdict, result.statistic) == ("not reproduced", statistic)
+
+
+def test_the_sign_must_be_read():
+    dream = {"return": np.full((2, 4), 0.9), "sign_read": np.full((2, 4), 0.3)}
+    result = reads(dream, {"e-rl2": np.zeros((2, 4))}, at_least={"sign_read": 0.9})
+    assert (result.verdict, result.value) == ("not reproduced", 0.3)
+
+
+def test_nothing_is_said_of_the_sign_without_a_rival_or_a_published_number():
+    assert reads(np.full((2, 4), 0.9), {}) is None
+    assert reads(None, {"e-rl2": np.zeros((2, 4))}) is None
+    assert reads(np.full((2, 4), 0.9), {"e-rl2": np.zeros((2, 4))}, level=("sign-room-images", "dream")) is None
 
 
 def test_without_the_bottleneck_more_useless_lines_are_ridden():

@@ -64,6 +64,16 @@ def test_walls_stop_and_the_way_down_does_not():
     ]
 
 
+def test_contact_in_the_last_step_counts():
+    envs = room_at(goal=BOX, pose=(281, 100, WEST))
+    walk(envs, *[LEFT, RIGHT] * 9, LEFT)
+    walk(envs, RIGHT)  # the twentieth: over in time
+    assert walk(envs, FORWARD)[1][0] == 0
+    envs = room_at(goal=BOX, pose=(281, 100, WEST - 9))
+    _, reward, terminated, truncated, _ = walk(envs, *[LEFT, RIGHT] * 9, LEFT, FORWARD)
+    assert (reward[0], terminated[0], truncated[0]) == (1, True, False)
+
+
 def test_eight_turns_to_the_left_are_a_full_one():
     envs = room_at()
     headings = [walk(envs, LEFT)[0][0, 2] for _ in range(8)]
@@ -161,28 +171,48 @@ def test_rays_from_right_to_left_are_columns_from_the_end():
 
 
 @pytest.mark.parametrize("sign", [1, 2, 3])
-def test_the_sign_can_be_read_in_the_lower_rooms_alone(sign):
+def test_the_sign_has_the_colour_that_it_says(sign):
     near = columns((800, 1025, EAST, sign))
     assert near[10].tolist()[1:] == [*np.eye(3)[sign - 1], 0, 0, 1]
-    above = columns((400, 600, SOUTH + 9, sign))
-    assert above[:, 6].any()
-    assert not (above[:, 1:4].any(axis=1) & (above[:, 6] == 1)).any()
     assert not columns((800, 1025, EAST, 0))[:, 6].any()
+
+
+def test_what_is_seen_from_the_upper_room_does_not_tell_the_problem():
+    """Nor what is seen from below with the sign out of view; what is seen of the sign does."""
+    rng, family = np.random.default_rng(0), SignRoom()
+    places, headings = rng.uniform((0.5, 0.5), (9.5, 12.5), size=(4000, 2)).round(2), rng.integers(72, size=4000)
+    views_of, in_view = [], []
+    for problem in range(3):
+        in_view.append(views.sign_in_view(places, headings, np.full(4000, problem)))
+        poses = np.column_stack([100 * places, headings, (1 + problem) * in_view[-1]]).round().astype(int)
+        views_of.append(family.view.seen(poses))
+    same = (views_of[0] == views_of[1]).all(axis=1) & (views_of[1] == views_of[2]).all(axis=1)
+    upper = places[:, 1] < 6.5
+    assert same[upper].all()
+    assert (in_view[0] & upper).sum() > 100
+    assert same[~in_view[2]].all()
+    assert same[in_view[1] & ~upper].mean() < 0.03  # between two rays
 
 
 def test_reading_the_sign_counts_in_the_lower_rooms_alone():
     family = SignRoom()
-    poses = np.array([[(450, 500, 63, 1), (800, 1025, 0, 1), (800, 1025, 0, 0)]])
+    above, read, unseen = (450, 500, 63, 1), (800, 1025, 0, 1), (800, 1025, 0, 0)
+    poses = np.array([[above, read, unseen, unseen], [above, unseen, unseen, read], [unseen, unseen, read, unseen]])
     codes = np.ravel_multi_index(tuple(poses.transpose(2, 0, 1)), family.state_sizes)
-    measures = family.measures(np.zeros((3, 9)), codes, np.zeros((1, 3), int), np.ones((1, 3), bool))
-    assert measures["sign_read"].tolist() == [0, 1, 0]
+    valid = np.array([[True] * 4, [True, True, False, True]])
+    measures = family.measures(np.zeros((4, 9)), codes, np.zeros((2, 4), int), valid)
+    assert measures["sign_read"].tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize("name", ["dream", "e-rl2", "import", "varibad-rewards"])
 def test_methods_learn_from_views(make, name):
     learner = make(name, SignRoom())
     learner.train()
-    losses = [value for name, value in learner.train().items() if name.endswith("loss")]
+    again = make(name, SignRoom(), seed=1)
+    again.load_state_dict(learner.state_dict())
+    metrics = learner.train()
+    assert again.train() == metrics
+    losses = [value for name, value in metrics.items() if name.endswith("loss")]
     assert np.isfinite(losses).all()
     assert min(losses) > 0
 
@@ -268,11 +298,15 @@ def test_images_are_those_of_miniworld(images):
     theirs = gym.make("MiniWorld-Sign-v0", color_index=GREEN).unwrapped
     theirs.reset(seed=0)
     theirs.agent.pos, theirs.agent.dir = np.array([8.0, 0, 10.0]), 0.0
-    ours = images.view.seen(np.array([(800, 1000, 0, 3), (800, 1000, 0, 1), (800, 1000, 0, 0)]))
+    poses = [(800, 1000, 0, 3), (800, 1000, 0, 1), (800, 1000, 0, 0), (400, 400, NORTH, 0), (700, 400, EAST, 0)]
+    ours = images.view.seen(np.array(poses))
     theirs._render_static()  # worlds of one process share what is compiled for drawing
     np.testing.assert_array_equal(ours[0], theirs.render_obs())
     assert (ours[1] != ours[0]).any()
     assert (ours[2] != ours[1]).any()
+    for image, (x, z, heading, _) in zip(ours[3:], poses[3:], strict=True):
+        theirs.agent.pos, theirs.agent.dir = np.array([x / 100, 0, z / 100]), np.radians(5 * heading)
+        np.testing.assert_array_equal(image, theirs.render_obs())
 
 
 @needs_miniworld

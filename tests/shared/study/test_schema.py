@@ -271,14 +271,20 @@ def test_declarations_are_read_without_importing_what_takes_long(toy):
     assert done.stdout.strip() == "[]"
 
 
-def test_an_experiment_without_its_extra_has_no_runs_and_says_how_to_get_it(toy):
-    edit(
-        toy / FILE,
-        "    protocol: {episodes: 2, report: episode}",
-        "    protocol: {episodes: 2, report: episode}\n    extra: no_such_package",
-    )
+def need(root, extra, declared):
+    """Let the coins need an extra, in a project that declares `declared`."""
+    protocol = "    protocol: {episodes: 2, report: episode}"
+    edit(root / FILE, protocol, f"{protocol}\n    extra: {extra}")
+    (root / "pyproject.toml").write_text(f"[project.optional-dependencies]\n{declared} = []\n")
+
+
+def test_an_experiment_without_its_extra_is_no_part_of_the_graph_and_says_how_to_get_it(toy):
+    declared = load_replications(toy)["toy"].runs("hour")
+    need(toy, "no_such_package", "no_such_package")
     replication = load_replications(toy)["toy"]
-    assert replication.runs("hour") == []
+    assert replication.runs("hour") == declared
+    assert replication.possible_runs("hour") == []
+    assert replication.spec_runs(next(iter(replication.figures.values())), "hour") == []
     with pytest.raises(StudyError) as caught:
         replication.run("coins", "habit", 0, "hour")
     assert str(caught.value) == (
@@ -288,10 +294,13 @@ def test_an_experiment_without_its_extra_has_no_runs_and_says_how_to_get_it(toy)
 
 
 def test_an_extra_that_is_installed_changes_nothing(toy):
-    runs = load_replications(toy)["toy"].runs("hour")
-    edit(
-        toy / FILE,
-        "    protocol: {episodes: 2, report: episode}",
-        "    protocol: {episodes: 2, report: episode}\n    extra: numpy",
+    need(toy, "numpy", "numpy")
+    replication = load_replications(toy)["toy"]
+    assert replication.possible_runs("hour") == replication.runs("hour") != []
+
+
+def test_an_extra_must_be_one_of_the_project(toy):
+    need(toy, "miniwrold", "miniworld")
+    assert refusal(toy) == (
+        f"{FILE}: experiments.coins.extra: unknown extra 'miniwrold'; the nearest valid name is 'miniworld'"
     )
-    assert load_replications(toy)["toy"].runs("hour") == runs

@@ -206,11 +206,11 @@ def test_reading_the_sign_counts_in_the_lower_rooms_alone():
 
 @pytest.mark.parametrize("name", ["dream", "e-rl2", "import", "varibad-rewards"])
 def test_methods_learn_from_views(make, name):
-    learner = make(name, SignRoom())
-    learner.train()
+    through, stopped = make(name, SignRoom()), make(name, SignRoom())
+    through.train(), stopped.train()
     again = make(name, SignRoom(), seed=1)
-    again.load_state_dict(learner.state_dict())
-    metrics = learner.train()
+    again.load_state_dict(stopped.state_dict())
+    metrics = through.train()
     assert again.train() == metrics
     losses = [value for name, value in metrics.items() if name.endswith("loss")]
     assert np.isfinite(losses).all()

@@ -1,4 +1,4 @@
-"""What the generic plots cannot draw for DREAM: samples against the number of actions (Figure 4a), ways on grids."""
+"""What the generic plots cannot draw for DREAM: samples against the number of actions (Figure 4a), ways."""
 
 import re
 
@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from replications.dream.growth import LAWS, fitted_power, samples_by_size
+from replications.dream.sign_room import SignRoom
 from replications.dream.tasks import Cooking, GridFamily, Map, RideFamily
+from replications.dream.views import COLOURS, HALVES, METRE, OBJECTS, SHAPES, SIGN, WALLS
 from shared.analysis.evidence import REFERENCE, Evidence, interval_generator
 from shared.analysis.scores import final_rows
 from shared.analysis.statistics import mean_interval
@@ -77,7 +79,8 @@ def ways(evidence: Evidence) -> Figure:
     """Draw what the last policies of `methods` do in the first test trial: exploration and exploitation, side by side.
 
     Both ends of a bus line are squares of one colour, useless lines olive; fridges have the colour of what they hold.
-    The first seed of this machine, or else of the reference.
+    In the room, seen from above, boxes are squares and keys triangles, and the sign is a bar of the colour that it
+    says. The first seed of this machine, or else of the reference.
     """
     (name, experiment), methods = next(iter(evidence.experiments().items())), evidence.spec.methods
     figure, axes = theme.panels(2 * len(methods), columns=4, height=2.2)
@@ -100,15 +103,39 @@ def ways(evidence: Evidence) -> Figure:
         task = family.test_tasks(1, np.random.default_rng(0))[0]
         for episode, axis in enumerate(pair):
             row = rows[(rows["task"] == 0) & (rows["episode"] == episode)].iloc[0]
-            _draw_grid(axis, family, task, goal=episode == 1)
+            if isinstance(family, SignRoom):
+                _draw_room(axis, family, task, goal=episode == 1)
+            else:
+                _draw_grid(axis, family, task, goal=episode == 1)
             steps = int(row["steps"]) + 1
             codes = row[[name for name in row.index if re.fullmatch(r"state\d\d", name)]].to_numpy(int)
             xs, ys, *_ = np.unravel_index(codes, family.state_sizes)
+            if isinstance(family, SignRoom):
+                xs, ys = xs / METRE, ys / METRE
             axis.plot(xs[:steps], ys[:steps], color=WAY, lw=1.0, marker="s", ms=3.0)
             axis.plot(xs[0], ys[0], color=AGENT, marker="s", ms=5.0)
             axis.set_xlabel(f"{steps - 1} steps" + (f", return {row['return']:.2f}" if episode else ""))
     theme.label_line(figure, notes(evidence, f"{experiment.label}: {seeds}", published="none"))
     return figure
+
+
+def _draw_room(axis: Axes, family: SignRoom, task: np.ndarray, goal: bool) -> None:
+    problem, shape = int(task[0]), int(task[2])
+    for wall in WALLS:
+        axis.plot(*wall.T, color="black", lw=1.0)
+    for number, place in enumerate(OBJECTS):
+        colour, marker = COLOURS[number % len(COLOURS)], "s" if SHAPES[number] == 0 else "^"
+        axis.plot(*place, color=colour, marker=marker, ms=6.0)
+        if goal and number % len(COLOURS) == problem and SHAPES[number] == shape:
+            axis.plot(*place, color=GOAL, marker="o", ms=13.0, fillstyle="none", mew=2.0)
+    half = HALVES[problem]
+    axis.plot([SIGN[0]] * 2, [SIGN[1] - half, SIGN[1] + half], color=COLOURS[problem], lw=4.0, solid_capstyle="butt")
+    axis.set_xlim(-0.5, 10.5)
+    axis.set_ylim(13.5, -0.5)
+    axis.spines[:].set_visible(False)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_aspect("equal")
 
 
 def _draw_grid(axis: Axes, family: GridFamily, task: np.ndarray, goal: bool) -> None:

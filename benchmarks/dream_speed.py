@@ -1,4 +1,4 @@
-"""Speed of DREAM's grid worlds and of training in them, and where the time of a training goes.
+"""Speed of DREAM's grid worlds and room, and of training in them, and where the time of a training goes.
 
     python -m benchmarks.dream_speed
 
@@ -14,6 +14,7 @@ import torch
 from benchmarks.timing import ROOT, print_profile, seconds
 from replications.dream.coupled import CoupledLearner
 from replications.dream.dream import DREAM
+from replications.dream.sign_room import SignRoom
 from replications.dream.tabular import RevealingAction
 from replications.dream.tasks import Cooking, CourseMap, DistractingBus, GridFamily, Map
 from replications.dream.trials import TrialReplay
@@ -56,7 +57,7 @@ def steps_per_second(family: TaskFamily, count: int) -> float:
 def print_stepping() -> None:
     """Print how fast every family steps, many problems at once and one alone."""
     print(f"| steps per second | {PROBLEMS} problems | one | ratio |\n| --- | --- | --- | --- |")
-    for family in (DistractingBus(), Map(), CourseMap(), Cooking(), RevealingAction(32)):
+    for family in (DistractingBus(), Map(), CourseMap(), Cooking(), SignRoom(), RevealingAction(32)):
         turns = [(steps_per_second(family, PROBLEMS), steps_per_second(family, 1)) for _ in range(ROUNDS)]
         many, one = (median(speeds) for speeds in zip(*turns, strict=True))
         ratio = median(a / b for a, b in turns)

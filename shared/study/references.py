@@ -99,9 +99,11 @@ class _Checker:
                 self.fail(f"experiments.{name}.published", f"there is no file {file}")
 
     def extras(self, root: Path) -> None:
-        """An extra is one of the project's optional dependencies."""
+        """An extra is one of the project's optional dependencies, where there is a list of them."""
         file = root / "pyproject.toml"
-        extras = tomllib.loads(file.read_text())["project"]["optional-dependencies"] if file.is_file() else {}
+        if not file.is_file():
+            return
+        extras = tomllib.loads(file.read_text())["project"]["optional-dependencies"]
         for name, experiment in self.replication.experiments.items():
             if experiment.extra:
                 self.known(f"experiments.{name}.extra", "extra", [experiment.extra], extras)

@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 
 from replications.dream.networks import GridEmbedder
-from shared.tasks.family import TaskFamily
+from shared.tasks.family import TaskFamily, VectorTasks
 
 Array = np.ndarray
 
@@ -116,3 +116,75 @@ class ProblemFamily(TaskFamily):
         """Return the legacy generator that `seed` stands for; it is used up before the next one is asked for."""
         self._legacy.seed(seed)
         return self._legacy
+
+
+class VectorTrials(VectorTasks):
+    """`num_envs` trials; the first episode after `set_tasks` has one goal and start, later ones others.
+
+    A subclass says what begins with an episode (`clear`), what actions do (`act`), and what is seen (`observe`).
+    """
+
+    def __init__(self, num_envs: int, family: ProblemFamily):
+        super().__init__(num_envs, family.observation_space, family.action_space)
+        self.family = family
+        self.problems, self.clock = np.zeros((2, num_envs), dtype=np.int64)
+        self._goals = np.zeros((num_envs, 2, family.goal_dim), dtype=np.int64)
+        self._starts = np.zeros((num_envs, 2, family.start_dim), dtype=np.int64)
+        self._episodes = np.full(num_envs, -1)
+        self._over = np.ones(num_envs, dtype=bool)
+
+    @property
+    def goals(self) -> Array:
+        """Goals of the present episodes, `(N, goal_dim)`."""
+        return self._goals[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
+
+    @property
+    def starts(self) -> Array:
+        """Where the present episodes start, `(N, start_dim)`."""
+        return self._starts[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
+
+    def set_tasks(self, tasks: Array) -> None:
+        """Set the trials `(num_envs, task_dim)`; raise `ValueError` for what there is not."""
+        tasks, family = self.checked_tasks(tasks, self.family.task_dim), self.family
+        numbers = tasks.astype(np.int64)
+        limits = np.array([family.problems, *family.goal_sizes * 2, *family.state_sizes[: family.start_dim] * 2])
+        if (numbers != tasks).any() or (numbers < 0).any() or (numbers >= limits).any():
+            raise ValueError(f"a trial is integers from 0 to below {tuple(int(n) for n in limits)}")
+        self.problems, goals, starts = np.split(numbers, [1, 1 + 2 * family.goal_dim], axis=1)
+        self.problems = self.problems[:, 0]
+        self._goals, self._starts = (part.reshape(self.num_envs, 2, -1) for part in (goals, starts))
+        self._episodes[:] = -1
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
+        """Start the next episode in the trials that `options["reset_mask"]` names."""
+        mask = self.checked_mask((options or {}).get("reset_mask"))
+        self._episodes[mask] += 1
+        self.clock[mask] = 0
+        self._over[mask] = False
+        self.clear(mask)
+        return self.observe(), {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
+        """Take `actions[i]` in trial i; finished episodes stand still and earn nothing.
+
+        `terminated`: what the task ends with was met, or the agent ended the episode. `truncated`: its time is over.
+        """
+        actions, going = self.checked_actions(actions), ~self._over
+        self.clock += going
+        rewards, ended = self.act(actions, going)
+        terminated = going & ended
+        truncated = going & ~terminated & (self.clock >= self.family.horizon)
+        self._over |= terminated | truncated
+        return self.observe(), np.where(going, rewards, 0.0), terminated, truncated, {}
+
+    @abstractmethod
+    def clear(self, mask: Array) -> None:
+        """Put everything back to where an episode starts, in the trials that `mask` names."""
+
+    @abstractmethod
+    def act(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Let `actions` `(N,)` happen where an episode is `going`; return rewards and which episodes end, `(N,)`."""
+
+    @abstractmethod
+    def observe(self) -> Array:
+        """Return the observations `(N, ·)`."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from replications.dream.problems import ProblemFamily
+from replications.dream.problems import ProblemFamily, VectorTrials
 from replications.dream.views import (
     COLOURS,
     HEADINGS,
@@ -24,7 +24,6 @@ from replications.dream.views import (
     painter,
     sign_in_view,
 )
-from shared.tasks.family import VectorTasks
 
 Array = np.ndarray
 
@@ -82,70 +81,36 @@ class SignRoom(ProblemFamily):
         return VectorSignRooms(num_envs, self)
 
 
-class VectorSignRooms(VectorTasks):
-    """`num_envs` trials; the first episode after `set_tasks` has one goal and start, later ones the others."""
+class VectorSignRooms(VectorTrials):
+    """Trials of `SignRoom`."""
 
     def __init__(self, num_envs: int, family: SignRoom):
-        super().__init__(num_envs, family.observation_space, family.action_space)
-        self.family = family
-        self.problems, self._clock = np.zeros((2, num_envs), dtype=np.int64)
-        self._goals, self._starts = np.zeros((num_envs, 2), dtype=np.int64), np.zeros((num_envs, 2, 3), dtype=np.int64)
-        self._episodes = np.full(num_envs, -1)
-        self._over = np.ones(num_envs, dtype=bool)
+        super().__init__(num_envs, family)
         self.places = np.full((num_envs, 2), METRE * START_LOW, dtype=np.int64)
         self.headings = np.zeros(num_envs, dtype=np.int64)
 
-    def set_tasks(self, tasks: Array) -> None:
-        """Set the trials `(num_envs, 9)`; raise `ValueError` for problems, goals and poses that there are not."""
-        tasks = self.checked_tasks(tasks, self.family.task_dim)
-        numbers = tasks.astype(np.int64)
-        limits = np.array([self.family.problems, *self.family.goal_sizes * 2, *self.family.state_sizes[:3] * 2])
-        if (numbers != tasks).any() or (numbers < 0).any() or (numbers >= limits).any():
-            raise ValueError(f"a trial is integers from 0 to below {tuple(int(n) for n in limits)}")
-        self.problems, self._goals = numbers[:, 0], numbers[:, 1:3]
-        self._starts = numbers[:, 3:].reshape(self.num_envs, 2, 3)
-        self._episodes[:] = -1
+    def clear(self, mask: Array) -> None:
+        """Put agents where their episodes start."""
+        self.places[mask], self.headings[mask] = self.starts[mask, :2], self.starts[mask, 2]
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
-        """Start the next episode in the trials that `options["reset_mask"]` names."""
-        mask = self.checked_mask((options or {}).get("reset_mask"))
-        self._episodes[mask] += 1
-        starts = self._starts[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
-        self.places[mask], self.headings[mask] = starts[mask, :2], starts[mask, 2]
-        self._clock[mask] = 0
-        self._over[mask] = False
-        return self._observe(), {}
-
-    @property
-    def goals(self) -> Array:
-        """Shapes that the present episodes ask for, `(N,)`."""
-        return self._goals[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
-
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
-        """Take `actions[i]` in trial i; finished episodes stand still and earn nothing.
-
-        `terminated`: a thing was touched, or the agent ended the episode. `truncated`: its time is over.
-        """
-        actions, going = self.checked_actions(actions), ~self._over
-        self._clock += going
+    def act(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Turn or move, where no wall is in the way; touching a thing pays or costs, and ends the episode."""
         turns = TURN * ((actions == LEFT).astype(int) - (actions == RIGHT))
         self.headings = np.where(going, (self.headings + turns) % HEADINGS, self.headings)
         ahead = np.rint(self.places + METRE * STRIDE * directions(self.headings)).astype(np.int64)
         moves = going & (actions == FORWARD) & ~hits_wall(ahead / METRE)
         self.places = np.where(moves[:, None], ahead, self.places)
         touched = np.linalg.norm(self.places[:, None] / METRE - OBJECTS, axis=2) < REACH
-        right = (np.arange(len(OBJECTS)) % 3 == self.problems[:, None]) & (self.goals[:, None] == SHAPES)
+        right = (np.arange(len(OBJECTS)) % 3 == self.problems[:, None]) & (self.goals == SHAPES)
         contact = touched.any(axis=1)
         rewards = np.where(contact, np.where((touched & right).any(axis=1), 1.0, -1.0), 0.0)
-        terminated = going & (contact | (actions == END))
-        truncated = going & ~terminated & (self._clock >= self.family.horizon)
-        self._over |= terminated | truncated
-        return self._observe(), np.where(going, rewards, 0.0), terminated, truncated, {}
+        return rewards, contact | (actions == END)
 
-    def _observe(self) -> Array:
+    def observe(self) -> Array:
+        """Return the pose, what the sign says where it is in view, and the goal."""
         seen = sign_in_view(self.places / METRE, self.headings, self.problems)
         signs = np.where(seen, 1 + self.problems, 0)
-        return np.stack([*self.places.T, self.headings, signs, self.goals], axis=1)
+        return np.stack([*self.places.T, self.headings, signs, *self.goals.T], axis=1)
 
 
 def hits_wall(places: Array) -> Array:

@@ -6,8 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from replications.dream.problems import ProblemFamily
-from shared.tasks.family import VectorTasks
+from replications.dream.problems import ProblemFamily, VectorTrials
 
 Array = np.ndarray
 Places = tuple[tuple[int, int], ...]
@@ -249,63 +248,23 @@ class Cooking(GridFamily):
         return {"fridges_opened": np.sum(opened, axis=0, dtype=float)}
 
 
-class VectorGrids(VectorTasks):
-    """`num_envs` trials stepped together; the first episode after `set_tasks` has one goal, later ones the other."""
+class VectorGrids(VectorTrials):
+    """Trials of `GridFamily`."""
 
     def __init__(self, num_envs: int, family: GridFamily):
-        super().__init__(num_envs, family.observation_space, family.action_space)
-        self.family = family
-        self.problems = np.zeros(num_envs, dtype=np.int64)
+        super().__init__(num_envs, family)
         self.cells = np.full(num_envs, family.cell(*family.start))
-        self._goals = np.zeros((num_envs, 2, family.goal_dim), dtype=np.int64)
-        self._episodes = np.full(num_envs, -1)
-        self._clock = np.zeros(num_envs, dtype=np.int64)
-        self._over = np.ones(num_envs, dtype=bool)
-
-    @property
-    def goals(self) -> Array:
-        """Goals of the present episodes, `(N, goal_dim)`."""
-        return self._goals[np.arange(self.num_envs), np.clip(self._episodes, 0, 1)]
-
-    def set_tasks(self, tasks: Array) -> None:
-        """Set the trials `(num_envs, task_dim)`; raise `ValueError` for problems and goals that there are not."""
-        tasks = self.checked_tasks(tasks, self.family.task_dim)
-        numbers = tasks.astype(np.int64)
-        limits = np.array([self.family.problems, *self.family.goal_sizes * 2])
-        if (numbers != tasks).any() or (numbers < 0).any() or (numbers >= limits).any():
-            raise ValueError(f"a trial is integers from 0 to below {tuple(int(n) for n in limits)}")
-        self.problems = numbers[:, 0]
-        self._goals = numbers[:, 1:].reshape(self.num_envs, 2, -1)
-        self._episodes[:] = -1
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
-        """Start the next episode in the trials that `options["reset_mask"]` names."""
-        mask = self.checked_mask((options or {}).get("reset_mask"))
-        self.cells[mask] = self.family.cell(*self.family.start)
-        self._episodes[mask] += 1
-        self._clock[mask] = 0
-        self._over[mask] = False
-        self.clear(mask)
-        return self._observe(), {}
-
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
-        """Take `actions[i]` in trial i; finished episodes stand still and earn nothing.
-
-        `terminated`: the goal was reached, or the agent ended the episode. `truncated`: its time is over.
-        """
-        actions, going = self.checked_actions(actions), ~self._over
-        self._clock += going
-        self.cells = np.where(going, self.family.leads[self.problems, actions, self.cells], self.cells)
-        rewards, terminated = self.judge(actions, going)
-        ended = actions == END
-        rewards = rewards - ended * self.family.step_cost * (self.family.horizon - self._clock)
-        terminated = going & (terminated | ended)
-        truncated = going & ~terminated & (self._clock >= self.family.horizon)
-        self._over |= terminated | truncated
-        return self._observe(), np.where(going, rewards, 0.0), terminated, truncated, {}
 
     def clear(self, mask: Array) -> None:
-        """Put back what a task has besides the agent's place, in the trials that `mask` names."""
+        """Put agents back to the start."""
+        self.cells[mask] = self.family.cell(*self.family.start)
+
+    def act(self, actions: Array, going: Array) -> tuple[Array, Array]:
+        """Move, and judge; who ends the episode pays for the time that is left."""
+        self.cells = np.where(going, self.family.leads[self.problems, actions, self.cells], self.cells)
+        rewards, reached = self.judge(actions, going)
+        ended = actions == END
+        return rewards - ended * self.family.step_cost * (self.family.horizon - self.clock), reached | ended
 
     @abstractmethod
     def judge(self, actions: Array, going: Array) -> tuple[Array, Array]:
@@ -315,7 +274,8 @@ class VectorGrids(VectorTasks):
         """Return what a task shows of its state besides place and status, arrays `(N,)`."""
         return []
 
-    def _observe(self) -> Array:
+    def observe(self) -> Array:
+        """Return place, status, what else is seen, and the goal."""
         family = self.family
         state = [family.x[self.cells], family.y[self.cells], family.status[self.cells], *self.seen()]
         return np.concatenate([np.stack(state, axis=1), self.goals], axis=1)
@@ -349,7 +309,8 @@ class VectorKitchens(VectorGrids):
         self.stage = np.zeros(num_envs, dtype=np.int64)
 
     def clear(self, mask: Array) -> None:
-        """Empty hand and pot."""
+        """Empty hand and pot, too."""
+        super().clear(mask)
         self.hand[mask] = self.slots[mask] = self.family.empty
         self.stage[mask] = 0
 

@@ -141,7 +141,7 @@ def ppo_update(learner: "RL2", trials: Trials, advantages: Tensor) -> dict[str, 
         for chosen in learner.minibatches(len(trials.rewards[0]), c.minibatch_trials):
             batch = policy_batch(trials, advantages, chosen)
             log_probs, _, entropy = evaluate_policy(learner, batch)
-            surrogate = clipped_surrogate(log_probs, batch.old_log_probs, batch.advantages, c.clip)
+            surrogate = clipped_surrogate(log_probs, batch.old_log_probs, batch.advantages, c.clip).mean()
             gradient_step(learner.policy_optimiser, -surrogate - learner.entropy_bonus * entropy, c.max_gradient_norm)
             with torch.no_grad():
                 kls.append(float(approximate_kl(log_probs, batch.old_log_probs)))

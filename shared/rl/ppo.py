@@ -5,9 +5,9 @@ from torch import Tensor
 
 
 def clipped_surrogate(log_prob: Tensor, old_log_prob: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    """Return the mean of min(ρ Â, clip(ρ, 1 − ε, 1 + ε) Â), ρ = π/π_old, to be maximised. All inputs have one shape."""
+    """Return min(ρ Â, clip(ρ, 1 − ε, 1 + ε) Â), ρ = π/π_old, to be maximised. All inputs have one shape."""
     ratio = torch.exp(log_prob - old_log_prob)
-    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).mean()
+    return torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
 
 
 def approximate_kl(log_prob: Tensor, old_log_prob: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from shared.networks.heads import Head
+
 
 def flatten(tensors: Iterable[Tensor]) -> Tensor:
     """Concatenate tensors into one vector."""
@@ -46,6 +48,24 @@ def conjugate_gradient(
         previous, squared = squared, residual.dot(residual)
         direction = residual + (squared / previous) * direction
     return x
+
+
+def linearised(outputs: Tensor, parameters: list[Tensor]) -> tuple[Callable[[Tensor], Tensor], ...]:
+    """Return products with the Jacobian J of `outputs` in `parameters`, as functions of vectors: v ↦ J v and w ↦ Jᵀ w.
+
+    Vectors v are as long as all parameters together; w and J v have the shape of `outputs`. J v is the derivative of
+    Jᵀ u in u: both products go back through one graph, which is made once.
+    """
+    u = torch.zeros_like(outputs, requires_grad=True)
+    pulled = torch.autograd.grad(outputs, parameters, u, create_graph=True, materialize_grads=True)
+
+    def push(v: Tensor) -> Tensor:
+        return torch.autograd.grad(pulled, u, unflatten(v, parameters), retain_graph=True, materialize_grads=True)[0]
+
+    def pull(w: Tensor) -> Tensor:
+        return flatten(torch.autograd.grad(outputs, parameters, w, retain_graph=True, materialize_grads=True))
+
+    return push, pull
 
 
 def natural_step(
@@ -92,3 +112,50 @@ def line_search(
             return LineSearch(start + share * step, share, surrogate, kl)
         share *= shrink
     return LineSearch(start, 0.0, before, 0.0)
+
+
+class TrustRegion(NamedTuple):
+    """Settings of a step: the largest mean KL, the Fisher products, and the line search."""
+
+    max_kl: float
+    cg_iterations: int = 10
+    damping: float = 1e-5
+    backtracks: int = 15
+    shrink: float = 0.8
+
+
+def trust_region_step(
+    parameters: list[Tensor],
+    outputs: Callable[[], Tensor],
+    objective: Callable[[Tensor], Tensor],
+    head: Head,
+    weights: Tensor,
+    region: TrustRegion,
+    measured: Callable[[], tuple[Tensor, Tensor]] | None = None,
+) -> LineSearch:
+    """Take one step up `objective` in `parameters`, in place, with a mean KL of the policy of at most `region.max_kl`.
+
+    `outputs()` are the policy's, `(…, width)` as `head` reads them, a function of the present parameters;
+    `objective(outputs())` is a number, which may depend on the parameters in other ways too. `weights` `(…)` add up to
+    1: the share of each output in the mean KL. `measured()` returns outputs and weights of a part of the batch by which
+    the Fisher matrix is measured instead of by all.
+    """
+    now = outputs()
+    old = now.detach()
+    gradient = flatten(torch.autograd.grad(objective(now), parameters, materialize_grads=True))
+    part, shares = measured() if measured else (outputs(), weights)
+    at, (push, pull) = part.detach(), linearised(part, parameters)
+
+    def fisher_product(v: Tensor) -> Tensor:
+        return pull(shares[..., None] * head.fisher(at, push(v)))
+
+    @torch.no_grad()
+    def evaluate(vector: Tensor) -> tuple[float, float]:
+        assign(parameters, vector)
+        new = outputs()
+        return float(objective(new)), float((weights * head.kl(old, new)).sum())
+
+    step = natural_step(gradient, fisher_product, region.max_kl, region.cg_iterations, region.damping)
+    found = line_search(evaluate, flatten(parameters).detach(), step, region.max_kl, region.backtracks, region.shrink)
+    assign(parameters, found.parameters)
+    return found

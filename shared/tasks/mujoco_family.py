@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.tasks.box_tasks import BoxTasks
 from shared.tasks.family import TaskFamily
-from shared.tasks.simulation import Simulations, with_contact_forces
+from shared.tasks.simulation import Present, Simulations, with_contact_forces
 
 Array = np.ndarray
 
@@ -48,6 +48,7 @@ class MujocoFamily(TaskFamily):
     frame_skip: int
     horizon = 200
     fields: Sequence[str] = ()  # derived quantities that observations or rewards read
+    present = Present.NOTHING  # which of them are of the present state; others are as the simulator leaves them
     parameters: Sequence[str] = ()  # model arrays that differ between tasks
     ends_when_broken = False  # whether a simulation that breaks terminates its episode; otherwise it truncates it
     position_labels = ("x (m)", "y (m)")
@@ -79,7 +80,7 @@ class MujocoFamily(TaskFamily):
 
     def simulate(self, count: int) -> Simulations:
         """Return `count` simulations of the body."""
-        return Simulations(self.model, count, self.frame_skip, self.fields, self.parameters, self.threads)
+        return Simulations(self.model, count, self.frame_skip, self.fields, self.parameters, self.threads, self.present)
 
     def controls(self, actions: Array, tasks: Array) -> Array:
         """Map actions in [−1, 1] `(N, nu)` to controls `(N, nu)`."""

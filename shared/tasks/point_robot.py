@@ -1,7 +1,7 @@
 """Points that move on the plane: the 2-D navigation of PEARL (Rakelly et al. 2019, Sec. 6.3) and its dense sibling.
 
 An action in [−1, 1]² moves the point by up to 0.1 in each coordinate. Observation: the position `(2,)`. Episodes are
-cut after 20 actions and never terminate. Everything is a length without a unit.
+cut after 20 actions and, in these families, never terminate. Everything is a length without a unit.
 """
 
 import math
@@ -40,6 +40,10 @@ class PointRobot(TaskSets, TaskFamily):
         """Draw `n` start positions `(n, 2)`."""
         return rng.uniform(-1.0, 1.0, (n, 2))
 
+    def ended(self, offsets: np.ndarray) -> np.ndarray:
+        """Return which episodes end for good at `offsets` `(n, 2)` from the goals, `(n,)`; by default none."""
+        return np.zeros(len(offsets), dtype=bool)
+
     def make(self, num_envs: int) -> "VectorPoints":
         """Return a stepper for `num_envs` points."""
         return VectorPoints(num_envs, self)
@@ -71,7 +75,7 @@ class SparsePointRobot(PointRobot):
 
 
 class VectorPoints(BoxTasks):
-    """`num_envs` points moved together; a point whose episode was cut stands still until its reset."""
+    """`num_envs` points moved together; a point whose episode has ended stands still until its reset."""
 
     def __init__(self, num_envs: int, family: PointRobot):
         super().__init__(num_envs, family.observation_space, family.action_space)
@@ -80,7 +84,7 @@ class VectorPoints(BoxTasks):
         self._clock = np.zeros(num_envs, dtype=np.int64)
         self._terminated = np.zeros(num_envs, dtype=bool)
         self._positions = np.zeros((num_envs, 2))
-        self._goals = np.repeat(family.train_set[:1], num_envs, axis=0)
+        self._goals = family.train_tasks(1, np.random.default_rng(0)).repeat(num_envs, axis=0)
 
     def set_tasks(self, tasks: np.ndarray) -> None:
         """Set the goals `(num_envs, 2)`; raise `ValueError` where they are not finite."""
@@ -96,6 +100,7 @@ class VectorPoints(BoxTasks):
             self._rng = np.random.default_rng(seed)
         self._positions[mask] = self.family.start(int(mask.sum()), self._rng)
         self._clock[mask] = 0
+        self._terminated[mask] = False
         return self._positions.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict]:
@@ -104,7 +109,7 @@ class VectorPoints(BoxTasks):
         Families with a `radius` also give `info["sparse_reward"]` `(num_envs,)`.
         """
         actions = self.checked_actions(actions)
-        going = self._clock < self.family.horizon
+        going = ~self._terminated & (self._clock < self.family.horizon)
         self._positions += STRIDE * actions * going[:, None]
         self._clock += going
         offsets = self._positions - self._goals
@@ -112,6 +117,7 @@ class VectorPoints(BoxTasks):
         info = {}
         if self.family.radius is not None:
             info["sparse_reward"] = np.where(going & (rewards >= -self.family.radius), 1.0 + rewards, 0.0)
+        self._terminated |= going & self.family.ended(offsets)
         truncated = self._clock >= self.family.horizon
         return self._positions.copy(), rewards, self._terminated.copy(), truncated, info
 

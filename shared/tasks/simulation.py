@@ -9,6 +9,7 @@ of, `step` reports.
 """
 
 from collections.abc import Iterable, Mapping
+from enum import Enum
 
 import mujoco
 import numpy as np
@@ -24,6 +25,14 @@ _BROKEN = [int(getattr(mujoco.mjtWarning, f"mjWARN_{alarm}")) for alarm in _ALAR
 _ROTATIONS = {int(mujoco.mjtJoint.mjJNT_FREE): 3, int(mujoco.mjtJoint.mjJNT_BALL): 0}
 
 
+class Present(Enum):
+    """Which derived quantities are those of the present state after a step."""
+
+    NOTHING = mujoco.mjtStage.mjSTAGE_NONE.value
+    MOTION = mujoco.mjtStage.mjSTAGE_VEL.value
+    FORCES = mujoco.mjtStage.mjSTAGE_ACC.value
+
+
 class Simulations:
     """`count` simulations of `model`, each control applied for `frame_skip` steps.
 
@@ -31,8 +40,9 @@ class Simulations:
     next step. `fields` are names of derived quantities (`xpos`, `cfrc_ext`, …) that `field` then gives as live views,
     as `mj_step` leaves them: they belong to a moment before the present state. With Euler's integrator that is one
     simulator step earlier; with Runge-Kutta, kinematics come from its last stage and contact forces from its first.
-    After `put` they are those of the state. `parameters` are names of model arrays that `assign` can set for each
-    simulation.
+    After `put` they are those of the state. With `present` they are so after every step, for a part of one more
+    evaluation of the model: what depends on positions and velocities (`Present.MOTION`), or forces too (`FORCES`).
+    `parameters` are names of model arrays that `assign` can set for each simulation.
 
     Contact forces (`cfrc_ext`) are computed by MuJoCo only for models with a sensor of force: `with_contact_forces`
     makes one of any specification.
@@ -46,8 +56,9 @@ class Simulations:
         fields: Iterable[str] = (),
         parameters: Iterable[str] = (),
         threads: int = 1,
+        present: Present = Present.NOTHING,
     ):
-        self.model, self.count, self.frame_skip = model, count, frame_skip
+        self.model, self.count, self.frame_skip, self.present = model, count, frame_skip, present
         self._batch = Batch(model, count, threads)
         self.qpos, self.qvel = self._batch.bind("qpos"), self._batch.bind("qvel")
         self._controls = self._batch.bind("ctrl")
@@ -92,7 +103,7 @@ class Simulations:
         if ids is not None and not len(ids):
             return failed
         try:
-            self._batch.step(ids, nstep=self.frame_skip)
+            self._batch.step(ids, nstep=self.frame_skip, stage=self.present.value)
         except SimulationError as error:
             failed[error.ids] = True
         before, self._alarms = self._alarms, self._count_alarms()

@@ -154,7 +154,7 @@ def test_a_broken_simulation_is_reported_and_leaves_the_others_alone(poison):
 def test_an_error_inside_one_simulation_breaks_it_alone(monkeypatch):
     simulations = Simulations(load("half_cheetah"), 3, 5)
 
-    def step(ids, nstep):
+    def step(ids, nstep, stage):
         raise SimulationError(np.array([1]), "made up")
 
     monkeypatch.setattr(simulations._batch, "step", step)

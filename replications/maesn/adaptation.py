@@ -1,0 +1,186 @@
+"""Policy-gradient adaptation of all parameters of a policy, and the estimators that it is differentiated through.
+
+What belongs to one task is written for one task, and mapped over all tasks of a meta-batch by `torch.func.vmap`.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.func import grad, vmap
+
+from replications.maesn.learner import MetaConfig, MetaPolicyGradient, log_ratios
+from replications.maesn.policies import GaussianPolicy, Parameters
+from replications.maesn.rollouts import Advantages, Outputs, Trajectories
+
+Array = np.ndarray
+Loss = Callable[[GaussianPolicy, Parameters, "Phase"], Tensor]
+
+
+class Phase(NamedTuple):
+    """What adaptation knows of a batch; all with a leading dimension of tasks, but for a function of one task.
+
+    observations `(K, T, o)`, actions `(K, T, a)`; old: the outputs `(K, T, 2 · a)` of the policy that played;
+    advantages, excess (see `Advantages`), rewards `(K, T)`; weights `(K, T)`: shares in a mean over the task's steps.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    old: Tensor
+    advantages: Tensor
+    excess: Tensor
+    rewards: Tensor
+    weights: Tensor
+
+
+def likelihood_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
+    """Return −mean[log π_θ(a|s) A], as MAML's code has it: its derivative neglects that θ draws the samples."""
+    log_probs = policy.head.log_prob(policy(parameters, phase.observations), phase.actions)
+    return -(phase.weights * log_probs * phase.advantages).sum()
+
+
+def ratio_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
+    """Return −J^LR = −mean[π_θ(a|s)/π_old(a|s) A] (Rothfuss et al. 2019, Eq. 10): the low-variance curvature.
+
+    Its gradient at the policy that played is that of `likelihood_loss`; its second derivative has one term more.
+    """
+    outputs = policy(parameters, phase.observations)
+    ratios = log_ratios(policy.head, outputs, phase.old, phase.actions).exp()
+    return -(phase.weights * ratios * phase.advantages).sum()
+
+
+def dice_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
+    """Return −J^DICE (Rothfuss et al. 2019, Eq. 7; Foerster et al. 2018), unbiased in all derivatives, and noisier.
+
+    Every excess reward is weighed by the likelihood ratio of all actions up to it.
+    """
+    outputs = policy(parameters, phase.observations)
+    ratios = log_ratios(policy.head, outputs, phase.old, phase.actions).cumsum(dim=-1).exp()
+    return -(phase.weights * ratios * phase.excess).sum()
+
+
+LOSSES: dict[str, Loss] = {"likelihood": likelihood_loss, "ratio": ratio_loss, "dice": dice_loss}
+
+
+class AdaptationConfig(MetaConfig):
+    """Hyper-parameters of all methods that adapt the policy's parameters."""
+
+    inner_rate: float = Field(gt=0, description="α, at first")
+    learned_rates: bool = Field(description="whether α, one for every adapted parameter, is meta-learned")
+    inner_steps: int = Field(gt=0, description="of meta-training")
+    inner_loss: Literal["likelihood", "ratio", "dice"]
+    later_rate: float = Field(ge=0, description="factor on α from a test's second step on")
+
+
+class GradientAdaptation(MetaPolicyGradient):
+    """Adapts parameters by gradient steps; a subclass has the outer step that meta-learns where they start."""
+
+    Config = AdaptationConfig
+
+    def initial_parameters(self, generator: torch.Generator) -> Parameters:
+        """Draw the policy's parameters, and with `learned_rates` a step size for each."""
+        start = self.starting_parameters(generator)
+        if not self.config.learned_rates:
+            return start
+        rates = {f"rate/{name}": torch.full_like(start[name], self.config.inner_rate) for name in self.adaptable(start)}
+        return start | rates
+
+    def starting_parameters(self, generator: torch.Generator) -> Parameters:
+        """Draw what tasks start from; by default the policy's parameters."""
+        return self.policy.initial(generator)
+
+    def adaptable(self, parameters: Parameters) -> list[str]:
+        """Return the names of what adapts among `parameters`; by default all."""
+        return [name for name in parameters if not name.startswith("rate/")]
+
+    # --- One task's view, mapped over tasks ---
+
+    def outputs(self, parameters: Parameters, observations: Tensor) -> Tensor:
+        """Return the policy's outputs `(N, K, …, 2 · a)` by every task's parameters."""
+        return vmap(self.policy)(parameters, observations)
+
+    def acting(self, parameters: Parameters) -> Outputs:
+        """Return the policy with every task's parameters, as a function of observations `(N, K, o)`."""
+        return lambda observations: self.outputs(parameters, observations)
+
+    def shared(self, tasks: int) -> Parameters:
+        """Return what tasks start from, for each of `tasks`: with a leading dimension."""
+        return {
+            name: value.expand(tasks, *value.shape)
+            for name, value in self.parameters.items()
+            if not name.startswith("rate/")
+        }
+
+    def phase(self, parameters: Parameters, played: Trajectories, gains: Advantages) -> Phase:
+        """Return what adaptation knows of a batch that was `played` with `parameters`."""
+        with torch.no_grad():
+            old = self.outputs(parameters, played.observations)
+        weights = played.weights * len(played.valid)
+        return Phase(played.observations, played.actions, old, gains.steps, gains.excess, played.rewards, weights)
+
+    def step(self, parameters: Parameters, phase: Phase, factor: float = 1.0) -> Parameters:
+        """Return every task's parameters after one gradient step of `factor` times the step size."""
+        loss, moving = LOSSES[self.config.inner_loss], self.adaptable(parameters)
+
+        def task_loss(moved: Parameters, still: Parameters, phase: Phase) -> Tensor:
+            return loss(self.policy, still | moved, phase)
+
+        moved = {name: parameters[name] for name in moving}
+        gradients = vmap(grad(task_loss))(moved, parameters, phase)
+        return parameters | {name: moved[name] - factor * self.rate(name) * gradients[name] for name in moving}
+
+    def rate(self, name: str) -> Tensor | float:
+        """Return the step size of parameter `name`."""
+        return self.parameters[f"rate/{name}"] if self.config.learned_rates else self.config.inner_rate
+
+    def adapted(self, phases: list[Phase]) -> Parameters:
+        """Return every task's parameters after one step per phase: a function of what is meta-learned."""
+        parameters = self.shared(len(phases[0].actions))
+        for phase in phases:
+            parameters = self.step(parameters, phase)
+        return parameters
+
+    # --- Meta-training ---
+
+    def train(self) -> dict[str, float]:
+        """Play, adapt, play again; then take the outer step."""
+        c = self.config
+        tasks = self.family.train_tasks(c.meta_batch, self.rng)
+        phases, reports = [], []
+        with torch.no_grad():
+            parameters = self.shared(c.meta_batch)
+            for _ in range(c.inner_steps):
+                played, gains = self.play(self.acting(parameters), tasks, c.episodes)
+                phases.append(self.phase(parameters, played, gains))
+                reports.append(played.measures["return"].mean())
+                parameters = self.step(parameters, phases[-1])
+        played, gains = self.play(self.acting(parameters), tasks, c.episodes)
+        metrics = self.outer_step(phases, self.phase(parameters, played, gains))
+        std = float(self.parameters["log_std"].detach().exp().mean())
+        returns = {"before/return": float(reports[0]), "after/return": float(played.measures["return"].mean())}
+        return returns | {"policy/std": std} | metrics
+
+    @abstractmethod
+    def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
+        """Change what is meta-learned, by the batches of adaptation and the one after it; return metrics."""
+
+    # --- Test ---
+
+    def begin(self, tasks: Array) -> Parameters:
+        """Return what is meta-learned, for every task."""
+        with torch.no_grad():
+            return self.shared(len(tasks))
+
+    @torch.no_grad()
+    def advance(self, adapted: Parameters, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+        """Play a batch; take a gradient step, smaller from the second on."""
+        c = self.config
+        played = self.sampler.play(self.acting(adapted), tasks, c.test_episodes, rng, c.test_sparse)
+        if last:
+            return played, adapted
+        phase = self.phase(adapted, played, self.advantages(played))
+        return played, self.step(adapted, phase, 1.0 if step == 0 else c.later_rate)

@@ -1,0 +1,148 @@
+"""Batches of episodes, many in each of many tasks, and the advantages that policy gradients weigh them by."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from shared.rl.linear_baseline import linear_values
+from shared.rl.returns import discounted_returns, generalized_advantages
+from shared.tasks.family import TaskFamily, VectorTasks
+
+Array = np.ndarray
+Outputs = Callable[[Tensor], Tensor]
+
+
+class Trajectories(NamedTuple):
+    """K episodes in each of N tasks, T steps at most.
+
+    observations `(N, K, T, o)`; actions `(N, K, T, a)` as the policy drew them, before they were clipped; rewards
+    `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, K)` of episodes:
+    `return` of the rewards, `dense_return`, `steps`, and, of families with a sparse reward, `sparse_return` and
+    `solved`; places `(N, K, T + 1, 2)`: the way on the ground, where it starts included.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    valid: Tensor
+    measures: dict[str, Array]
+    places: Array
+
+    @property
+    def weights(self) -> Tensor:
+        """The share of every step in a mean over tasks of means over their steps, `(N, K, T)`; they add up to 1."""
+        counts = self.valid.sum(dim=(1, 2), keepdim=True)
+        return self.valid / (counts * len(self.valid))
+
+
+class Sampler:
+    """Plays episodes of a family, with actions in ±`reach` of which the family gets the `reach`-th part, clipped."""
+
+    def __init__(self, family: TaskFamily, reach: float, device: str):
+        self.family, self.reach, self.device = family, reach, device
+        self._steppers: dict[int, VectorTasks] = {}
+
+    def play(
+        self, outputs: Outputs, tasks: Array, episodes: int, rng: np.random.Generator, sparse: bool
+    ) -> Trajectories:
+        """Play `episodes` episodes in each of `tasks` `(N, task_dim)`.
+
+        `outputs` maps observations `(N, K, o)` to the policy's `(N, K, 2 · a)`. With `sparse` the rewards are the
+        family's sparse ones. A step in which a simulation broke did not take place.
+        """
+        n, count = len(tasks), len(tasks) * episodes
+        if count not in self._steppers:
+            self._steppers[count] = self.family.make(count)
+        envs = self._steppers[count]
+        envs.set_tasks(tasks.repeat(episodes, axis=0))
+        observation, _ = envs.reset(seed=int(rng.integers(2**63)))
+        going = np.ones(count, dtype=bool)
+        steps, places = [], [envs.positions()]
+        for _ in range(self.family.horizon):
+            seen = torch.from_numpy(observation.astype(np.float32)).view(n, episodes, -1)
+            with torch.no_grad():
+                mean, log_std = outputs(seen.to(self.device)).cpu().chunk(2, dim=-1)
+            noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
+            action = mean + log_std.exp() * noise
+            done = np.clip(action.flatten(0, 1).numpy() / self.reach, -1, 1)
+            observation, reward, terminated, truncated, info = envs.step(done)
+            broke = going & info["broken"] if "broken" in info else np.zeros(count, dtype=bool)
+            steps.append((seen, action, reward, going & ~broke, info))
+            places.append(envs.positions())
+            going = going & ~(terminated | truncated)
+            if not going.any():
+                break
+        way = np.stack(places, axis=1).reshape(n, episodes, -1, 2)
+        return self._joined(steps, way, sparse)
+
+    def _joined(self, steps: list[tuple], places: Array, sparse: bool) -> Trajectories:
+        n, episodes = places.shape[:2]
+
+        def episodewise(parts: list[Array]) -> Array:
+            return np.stack(parts, axis=-1).reshape(n, episodes, -1)
+
+        observations, actions, rewards, valid, infos = zip(*steps, strict=True)
+        valid, dense = episodewise(valid), episodewise(rewards)
+        measures = {"steps": valid.sum(axis=2).astype(float), "dense_return": (dense * valid).sum(axis=2)}
+        learned = dense
+        if "sparse_reward" in infos[0]:
+            paid = episodewise([info["sparse_reward"] for info in infos])
+            inside = episodewise([info.get("inside", info["sparse_reward"] > 0) for info in infos])
+            measures |= {"sparse_return": (paid * valid).sum(axis=2), "solved": (inside * valid).max(axis=2)}
+            learned = paid if sparse else dense
+        measures["return"] = (learned * valid).sum(axis=2)
+        return Trajectories(
+            torch.stack(observations, dim=2).to(self.device),
+            torch.stack(actions, dim=2).to(self.device),
+            torch.from_numpy((learned * valid).astype(np.float32)).to(self.device),
+            torch.from_numpy(valid).to(self.device),
+            measures,
+            places,
+        )
+
+
+class Advantages(NamedTuple):
+    """Of steps `(N, K, T)` and of whole episodes `(N, K)`, normalised within each task.
+
+    `excess` `(N, K, T)`: what every step earned beyond the baseline's expectation, γ^t (r_t + γ V_{t+1} − V_t), in
+    units of its standard deviation over the task's batch.
+    """
+
+    steps: Tensor
+    episodes: Tensor
+    excess: Tensor
+
+
+def advantages(played: Trajectories, discount: float, gae_lambda: float) -> Advantages:
+    """Return the advantages of `played`, against a linear baseline that is fitted to each task's batch.
+
+    Those of episodes are those of their first steps: discounted returns minus the baseline at the start.
+    """
+    device, valid = played.rewards.device, played.valid
+    rewards = played.rewards.double()
+    time_first = rewards.permute(2, 0, 1).cpu().numpy()
+    returns = torch.from_numpy(discounted_returns(time_first, discount)).permute(1, 2, 0).to(device)
+    values = linear_values(played.observations, returns, valid)
+    raw = generalized_advantages(time_first, values.permute(2, 0, 1).cpu().numpy(), 0.0, discount, gae_lambda)
+    raw = torch.from_numpy(raw).permute(1, 2, 0).to(device)
+    after = torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], dim=2)
+    powers = discount ** torch.arange(values.shape[2], dtype=values.dtype, device=device)
+    excess = powers * (rewards + discount * after - values) * valid
+    spread = (excess.square().sum(dim=(1, 2), keepdim=True) / valid.sum(dim=(1, 2), keepdim=True)).sqrt()
+    first = raw[:, :, 0]
+    return Advantages(
+        steps=normalised(raw.flatten(1), valid.flatten(1)).view(raw.shape),
+        episodes=normalised(first, torch.ones_like(first, dtype=torch.bool)),
+        excess=(excess / (spread + 1e-8)).float(),
+    )
+
+
+def normalised(x: Tensor, valid: Tensor) -> Tensor:
+    """Return rows `x` `(N, S)` with mean 0 and standard deviation 1 over what is `valid`, as float32; 0 elsewhere."""
+    count = valid.sum(dim=1, keepdim=True)
+    centred = (x - (x * valid).sum(dim=1, keepdim=True) / count) * valid
+    spread = (centred.square().sum(dim=1, keepdim=True) / count).sqrt()
+    return (centred / (spread + 1e-8)).float()

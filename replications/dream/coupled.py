@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.dream.networks import Distinct, DuelingHead, Embed, GridEmbedder, Memory
+from replications.dream.networks import Distinct, DuelingHead, Embed, GridEmbedder, Memory, embedder
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
 from replications.dream.trials import EXPLOIT, EXPLORE, Episodes, Moment, WholeTrials, play
 from shared.tasks.family import VectorTasks
@@ -169,8 +169,8 @@ class SituatedLearner(CoupledLearner):
         family = self.family
         return nn.ModuleDict(
             {
-                "experience": Experience(family.embedder, family.goal_sizes, family.actions),
-                "situation": Situation(family.embedder, family.goal_sizes),
+                "experience": Experience(embedder(family), family.goal_sizes, family.actions),
+                "situation": Situation(embedder(family), family.goal_sizes),
                 "head": nn.Sequential(nn.ReLU(), nn.Linear(64 + 64, 64), DuelingHead(64, family.actions)),
             }
         )

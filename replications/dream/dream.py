@@ -12,7 +12,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.dream.networks import Distinct, ExploitationQ, ExplorationQ, ProblemEncoder, TrajectoryDecoder
+from replications.dream.networks import (
+    Distinct,
+    ExploitationQ,
+    ExplorationQ,
+    ProblemEncoder,
+    TrajectoryDecoder,
+    embedder,
+)
 from replications.dream.q_learning import QAgent, QConfig, TrialLearner, double_q_loss
 from replications.dream.trials import EXPLOIT, EXPLORE, Batch, Episodes, Moment, play
 from shared.tasks.family import VectorTasks
@@ -42,15 +49,15 @@ class DREAM(TrialLearner):
     def make_agents(self) -> dict[str, QAgent]:
         """Return the exploration agent, and the exploitation agent with encoder and decoder."""
         c, family = self.config, self.family
-        explore = ExplorationQ(family.embedder, family.actions, family.width)
+        explore = ExplorationQ(embedder(family), family.actions, family.width)
         exploit = nn.ModuleDict(
             {
                 "q": ExploitationQ(
-                    *(family.embedder, family.goal_sizes, family.actions, c.latent_size),
+                    *(embedder(family), family.goal_sizes, family.actions, c.latent_size),
                     *(c.exploit_memory, family.width),
                 ),
                 "encoder": ProblemEncoder(family.problems, c.latent_size),
-                "decoder": TrajectoryDecoder(family.embedder, family.actions, c.latent_size),
+                "decoder": TrajectoryDecoder(embedder(family), family.actions, c.latent_size),
             }
         )
         return {

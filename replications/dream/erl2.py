@@ -6,7 +6,7 @@ With `count_exploration` it is RL² (Duan et al. 2016): what both episodes earn 
 from torch import Tensor, nn
 
 from replications.dream.coupled import CoupledConfig, CoupledLearner, Experience
-from replications.dream.networks import Distinct, DuelingHead
+from replications.dream.networks import Distinct, DuelingHead, embedder
 
 
 class ERL2(CoupledLearner):
@@ -17,7 +17,7 @@ class ERL2(CoupledLearner):
     def make_network(self) -> nn.Module:
         """Return the memory and the head on it."""
         family = self.family
-        experience = Experience(family.embedder, family.goal_sizes, family.actions)
+        experience = Experience(embedder(family), family.goal_sizes, family.actions)
         return nn.ModuleDict({"experience": experience, "head": DuelingHead(64, family.actions)})
 
     def values(self, network: nn.Module, recalled: Tensor, states: Distinct, goals: Distinct) -> Tensor:

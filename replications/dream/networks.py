@@ -4,12 +4,16 @@ Shapes: T steps of N sequences side by side, time first. Weights start as PyTorc
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from replications.dream.problems import ProblemFamily
+from replications.dream.views import Rays
 
 Memory = tuple[Tensor, Tensor]
 Embed = Callable[[int], nn.Module]  # makes a network from `Distinct` things to so many numbers
@@ -44,6 +48,43 @@ class GridEmbedder(nn.Module):
         """Return the embeddings `(…, outputs)`."""
         parts = [table(component) for table, component in zip(self.tables, vectors.values.unbind(1), strict=True)]
         return functional.embedding(vectors.where, self.layers(torch.cat(parts, dim=1)))
+
+
+class RayEmbedder(nn.Module):
+    """What rays tell of a room to `outputs` numbers: one hidden layer, as wide as that of the grid worlds."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, outputs))
+
+    def forward(self, rays: Distinct) -> Tensor:
+        """Return the embeddings `(…, outputs)` of values `(U, inputs)`."""
+        return functional.embedding(rays.where, self.layers(rays.values))
+
+
+class ImageEmbedder(nn.Module):
+    """Colour images of 60 by 80 pixels to `outputs` numbers: the convolutions of the authors' code."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
+        layers = [(3, 5), (32, 5), (32, 4)]  # channels in, and kernel
+        convolutions = [part for inputs, size in layers for part in (nn.Conv2d(inputs, 32, size, 2), nn.ReLU())]
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(1120, outputs))
+
+    def forward(self, images: Distinct) -> Tensor:
+        """Return the embeddings `(…, outputs)` of values `(U, 60, 80, 3)`, bytes; columns are first, as there."""
+        pixels = images.values.permute(0, 3, 2, 1).to(torch.float32) / 255
+        return functional.embedding(images.where, self.layers(pixels))
+
+
+def embedder(family: ProblemFamily) -> Embed:
+    """Return what makes networks that take in what is seen of the states of `family`."""
+    makers = {
+        "integers": partial(GridEmbedder, family.state_sizes),
+        "rays": partial(RayEmbedder, Rays.columns * Rays.features),
+        "images": ImageEmbedder,
+    }
+    return makers[family.sight]
 
 
 class DuelingHead(nn.Module):

@@ -13,9 +13,7 @@ from abc import abstractmethod
 
 import gymnasium as gym
 import numpy as np
-from torch import nn
 
-from replications.dream.networks import GridEmbedder
 from shared.tasks.family import TaskFamily, VectorTasks
 
 Array = np.ndarray
@@ -24,7 +22,7 @@ Array = np.ndarray
 class ProblemFamily(TaskFamily):
     """Problems whose states, goals and actions are integers; an observation is state and goal.
 
-    What learners see of a state may be something else than its integers: `seen` says what, `embedder` takes it in.
+    What learners see of a state may be something else than its integers: `seen` says what.
 
     Attributes
     ----------
@@ -32,6 +30,7 @@ class ProblemFamily(TaskFamily):
     actions: how many there are.
     state_sizes, goal_sizes: how many values each integer of the state and of the goal may have.
     width: how many numbers a state is embedded in by DREAM's agents.
+    sight: what `seen` gives: `integers`, `rays` or `images`; `networks.embedder` takes it in.
     start_dim: how many numbers say where an episode starts.
 
     """
@@ -43,6 +42,7 @@ class ProblemFamily(TaskFamily):
     state_sizes: tuple[int, ...]
     goal_sizes: tuple[int, ...]
     width: int = 64
+    sight: str = "integers"
     start_dim: int = 0
 
     def __init__(self):
@@ -78,10 +78,6 @@ class ProblemFamily(TaskFamily):
     def seen_goals(self, codes: Array) -> Array:
         """Return the goals `(U, goal_dim)` whose numbers are `codes` `(U,)`."""
         return np.stack(np.unravel_index(codes, self.goal_sizes), axis=1)
-
-    def embedder(self, outputs: int) -> nn.Module:
-        """Return a network from what is seen of states, as `Distinct`, to `outputs` numbers."""
-        return GridEmbedder(self.state_sizes, outputs)
 
     def state_codes(self, observations: Array) -> Array:
         """Return the numbers `(N,)` of the states in `observations` `(N, ·)`; `np.unravel_index` undoes it."""

@@ -52,7 +52,7 @@ class SignRoom(ProblemFamily):
             raise ValueError(f"view must be 'rays' or 'images', got {view!r}")
         super().__init__()
         self.view = views[view]()
-        self.embedder = self.view.embedder
+        self.sight = view
         self.train_ids = self.test_ids = np.arange(self.problems)
 
     def seen(self, codes: Array) -> Array:

@@ -13,11 +13,6 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from replications.dream.networks import Distinct
 
 Array = np.ndarray
 
@@ -80,15 +75,11 @@ def sign_in_view(places: Array, headings: Array, colours: Array) -> Array:
 
 
 class View(ABC):
-    """What is seen from a pose, and the network that takes it in."""
+    """What is seen from a pose."""
 
     @abstractmethod
     def seen(self, poses: Array) -> Array:
         """Return what is seen from `poses` `(N, 4)`."""
-
-    @abstractmethod
-    def embedder(self, outputs: int) -> nn.Module:
-        """Return a network from what is seen, as `Distinct`, to `outputs` numbers."""
 
 
 class Rays(View):
@@ -129,11 +120,6 @@ class Rays(View):
         features[..., 6] = is_sign
         return features.reshape(len(poses), -1)
 
-    def embedder(self, outputs: int) -> nn.Module:
-        """Return a network of one hidden layer, as wide as that of the grid worlds."""
-        inputs = self.columns * self.features
-        return Embedder(nn.Sequential(nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, outputs)))
-
 
 class Images(View):
     """Colour images `(N, 60, 80, 3)` of bytes, drawn by MiniWorld; the last 50,000 are kept, others drawn again."""
@@ -147,32 +133,6 @@ class Images(View):
         for row in np.argsort(poses[:, 3], kind="stable"):  # to hang up another sign takes time
             images[row] = self._image(*poses[row].tolist())
         return images
-
-    def embedder(self, outputs: int) -> nn.Module:
-        """Return the convolutions of the authors' code."""
-        layers = [(3, 5), (32, 5), (32, 4)]  # channels in, and kernel
-        convolutions = [part for inputs, size in layers for part in (nn.Conv2d(inputs, 32, size, 2), nn.ReLU())]
-        return Embedder(nn.Sequential(Pixels(), *convolutions, nn.Flatten(), nn.Linear(1120, outputs)))
-
-
-class Embedder(nn.Module):
-    """Embeds each of the distinct things that are seen once."""
-
-    def __init__(self, layers: nn.Module):
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, things: Distinct) -> Tensor:
-        """Return the embeddings `(…, outputs)`."""
-        return functional.embedding(things.where, self.layers(things.values))
-
-
-class Pixels(nn.Module):
-    """Bytes `(N, height, width, 3)` to floats from 0 to 1, `(N, 3, width, height)` as in the authors' code."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return what convolutions take."""
-        return images.permute(0, 3, 2, 1).to(torch.float32) / 255
 
 
 class Painter:

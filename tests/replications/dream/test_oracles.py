@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -84,3 +87,9 @@ def test_what_cannot_be_known_is_refused():
         full(BernoulliBandits(2, 2))
     with pytest.raises(ValueError, match="knows nothing of Cooking"):
         ThompsonSampling(Cooking(), ThompsonSampling.Config(resample=True), SEED)
+
+
+def test_oracles_and_figures_do_not_wait_for_torch():
+    modules = "oracles, replications.dream.figures, replications.dream.claims, replications.dream.tabular"
+    code = f"import sys, replications.dream.{modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

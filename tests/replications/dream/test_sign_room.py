@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from replications.dream import views
-from replications.dream.networks import Distinct
+from replications.dream.networks import Distinct, embedder
 from replications.dream.sign_room import END, FORWARD, LEFT, REACH, RIGHT, SignRoom, hits_wall
 from replications.dream.trials import play
 
@@ -311,7 +311,7 @@ def test_images_are_those_of_miniworld(images):
 
 @needs_miniworld
 def test_methods_learn_from_images(images, make):
-    embed = images.embedder(128)
+    embed = embedder(images)(128)
     codes = np.ravel_multi_index((450, 500, [0, 18], 0), images.state_sizes)
     embedded = embed(Distinct.of(codes[None], images.seen))
     assert embedded.shape == (1, 2, 128)

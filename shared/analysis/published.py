@@ -23,6 +23,7 @@ KINDS = {
     "raw_data": "released with the authors' code",
     "digitised": "read off a figure",
     "secondary": "quoted by another publication",
+    "rerun": "measured by running the authors' released policies again",
     "recalled": "from memory, not checked against the source",
 }
 SPREADS = {

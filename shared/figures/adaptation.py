@@ -1,4 +1,6 @@
-"""Adaptation curves: what a method earns in each episode of a trial."""
+"""Adaptation curves: what a method earns in each episode of a trial, or after each of its adaptation steps."""
+
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,8 +10,14 @@ from shared.analysis import statistics
 from shared.analysis.evidence import REFERENCE, Evidence, interval_generator
 from shared.analysis.scores import episode_scores, final_rows
 from shared.figures import theme
-from shared.figures.curves import kind_sample, put_legend, series_sample
-from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.curves import (
+    PUBLISHED_CURVES,
+    draw_published_points,
+    kind_sample,
+    put_legend,
+    series_sample,
+)
+from shared.figures.spec import check_names, method_label, notes, origins, provenance, read_options
 from shared.figures.theme import Style
 
 BARS = "bars: 95 % bootstrap interval of the mean over seeds and test tasks"
@@ -19,9 +27,22 @@ BARS = "bars: 95 % bootstrap interval of the mean over seeds and test tasks"
 def adaptation_curves(evidence: Evidence) -> Figure:
     """Draw the mean return of the final evaluation against the episode, a panel per experiment.
 
-    Needs a protocol with `report: episode`. Options: `column` (the measure, default `return`), `y_label`.
+    Needs a protocol with `report: episode`. Options: `column` (the measure, default `return`), `x_label`, `y_label`,
+    `first` (the number of the first episode, default 1), `levels` (methods that cross the panel as a dashed line, with
+    what they earn in the first episode), `published_x` (the `x_name` of published rows that count as episodes do:
+    markers), `y_scale` (`linear` or `symlog`).
     """
-    options = read_options(evidence, column="return", y_label=None)
+    options = read_options(
+        evidence,
+        column="return",
+        x_label="episode of the trial",
+        y_label=None,
+        first=1,
+        levels=(),
+        published_x=None,
+        y_scale="linear",
+    )
+    check_names(evidence, "levels", "method", options["levels"])
     experiments = evidence.experiments()
     looks = theme.styles(method for name in experiments for method in evidence.methods(name))
     figure, axes = theme.panels(len(experiments))
@@ -29,28 +50,33 @@ def adaptation_curves(evidence: Evidence) -> Figure:
     for axis, (name, experiment) in zip(axes, experiments.items(), strict=True):
         axis.set_title(experiment.label)
         for method in evidence.methods(name):
-            for origin in origins(evidence):
-                if _draw(axis, evidence, (name, method, origin), options["column"], looks[method]):
-                    handles[method_label(evidence, method)] = series_sample(looks[method])
-                    handles[origin] = kind_sample(origin)
-        _finish(axis)
+            draw = _draw_level if method in options["levels"] else _draw
+            kinds = [
+                origin
+                for origin in origins(evidence)
+                if draw(axis, evidence, (name, method, origin), options, looks[method])
+            ]
+            for kind in [*kinds, *_draw_published(axis, evidence, (name, method), options, looks[method])]:
+                handles[method_label(evidence, method)] = series_sample(looks[method])
+                handles[kind] = kind_sample(kind)
+        _finish(axis, options)
     axes[0].set_ylabel(options["y_label"] or options["column"])
     put_legend(figure, handles)
-    theme.label_line(figure, notes(evidence, BARS, published="none"))
+    theme.label_line(figure, notes(evidence, BARS, **({} if options["published_x"] else {"published": "none"})))
     return figure
 
 
-def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str, str], column: str, style: Style) -> bool:
+def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str, str], options: dict[str, Any], style: Style) -> bool:
     """Draw one method of one origin; return whether there was anything to draw."""
     rows = final_rows(evidence.cell(*cell))
-    if rows.empty or column not in rows:
+    if rows.empty or options["column"] not in rows:
         return False
-    episodes, scores = episode_scores(rows, column)
+    episodes, scores = episode_scores(rows, options["column"])
     intervals = [statistics.mean_interval(matrix, interval_generator()) for matrix in scores]
     value, low, high = np.array([[i.value, i.low, i.high] for i in intervals]).T
     reference = cell[-1] == REFERENCE
     axis.errorbar(
-        episodes + 1,
+        episodes + options["first"],
         value,
         yerr=[value - low, high - value],
         color=style.colour,
@@ -63,9 +89,33 @@ def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str, str], column: st
     return True
 
 
-def _finish(axis: Axes) -> None:
+def _draw_level(
+    axis: Axes, evidence: Evidence, cell: tuple[str, str, str], options: dict[str, Any], style: Style
+) -> bool:
+    """Draw what a method of one origin earns in the first episode as a line; return whether there was one."""
+    scores = evidence.scores(*cell[:2], options["column"], 0, cell[2])
+    if scores.size:
+        axis.axhline(float(scores.mean()), color=style.colour, lw=1.0, ls=(0, (6, 2)))
+    return bool(scores.size)
+
+
+def _draw_published(
+    axis: Axes, evidence: Evidence, cell: tuple[str, str], options: dict[str, Any], style: Style
+) -> list[str]:
+    """Mark the published values of a cell; return the kinds of marks."""
+    rows = evidence.published_rows(*cell)
+    rows = rows[rows["x_name"] == options["published_x"]]
+    kinds = []
+    for kind, group in rows.groupby(provenance(evidence, cell[1], rows)):
+        draw_published_points(axis, group, 1.0, style)
+        kinds.append(PUBLISHED_CURVES.get(str(kind), "published"))
+    return kinds
+
+
+def _finish(axis: Axes, options: dict[str, Any]) -> None:
     if not axis.lines:
         theme.no_results(axis)
         return
-    axis.set_xlabel("episode of the trial")
+    axis.set_yscale(options["y_scale"])
+    axis.set_xlabel(options["x_label"])
     axis.xaxis.get_major_locator().set_params(integer=True)

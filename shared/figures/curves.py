@@ -36,6 +36,7 @@ PUBLISHED_CURVES = {
     "digitised": "published (digitised)",
     "raw_data": "published (released data)",
     "recalled": "published (recalled)",
+    "rerun": "authors' released policies, run again",
     THIRD_PARTY: "run by a third party",
 }
 

@@ -3,7 +3,18 @@
 import pytest
 import torch
 
-from shared.rl.trpo import assign, conjugate_gradient, flatten, line_search, natural_step, unflatten
+from shared.networks.heads import Gaussian
+from shared.rl.trpo import (
+    TrustRegion,
+    assign,
+    conjugate_gradient,
+    flatten,
+    line_search,
+    linearised,
+    natural_step,
+    trust_region_step,
+    unflatten,
+)
 
 MATRIX = torch.tensor([[4.0, 1.0], [1.0, 3.0]])
 
@@ -42,3 +53,58 @@ def test_flat_vectors_round_trip():
     assert [part.shape for part in unflatten(vector, parameters)] == [(2, 3), (1,)]
     assign(parameters, vector + 1)
     torch.testing.assert_close(flatten(parameters).detach(), vector + 1)
+
+
+def test_jacobian_products_of_a_function_with_a_known_jacobian():
+    # y = (x₀², 3 x₁) at (2, 5): J = diag(4, 3); a third parameter plays no part.
+    x, idle = torch.tensor([2.0, 5.0], requires_grad=True), torch.ones(1, requires_grad=True)
+    push, pull = linearised(torch.stack([x[0] ** 2, 3 * x[1]]), [x, idle])
+    torch.testing.assert_close(push(torch.tensor([1.0, 1.0, 9.0])), torch.tensor([4.0, 3.0]))
+    torch.testing.assert_close(pull(torch.tensor([1.0, 2.0])), torch.tensor([4.0, 6.0, 0.0]))
+
+
+def test_jacobian_products_are_those_of_forward_and_reverse_mode_on_a_network():
+    torch.manual_seed(0)
+    weights, x = torch.randn(3, 2, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+
+    def network(w):
+        return torch.tanh(x @ w)
+
+    v, w = torch.randn(6, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    leaf = weights.clone().requires_grad_()
+    push, pull = linearised(network(leaf), [leaf])
+    torch.testing.assert_close(push(v), torch.func.jvp(network, (weights,), (v.view(3, 2),))[1])
+    torch.testing.assert_close(pull(w), torch.func.vjp(network, weights)[1](w)[0].flatten())
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_trust_region_step_on_a_quadratic(share):
+    # A Gaussian policy whose two means are the parameters, with standard deviation 1: KL = ‖θ − θ₀‖²/2. Up the gradient
+    # (3, 4) the step of KL 0.02 is 0.2 · (0.6, 0.8), and measured by one of two equal outputs it is the same.
+    theta, region = torch.tensor([1.0, -1.0], requires_grad=True), TrustRegion(max_kl=0.02001, damping=0.0)
+    head, weights = Gaussian(2), torch.tensor([0.5, 0.5])
+
+    def outputs(rows=2):
+        return torch.cat([theta, torch.zeros(2)]).expand(rows, 4)
+
+    measured = (lambda: (outputs(1), torch.ones(1))) if share < 1 else None
+    gradient = torch.tensor([3.0, 4.0])
+    found = trust_region_step([theta], outputs, lambda new: new[0, :2] @ gradient, head, weights, region, measured)
+    torch.testing.assert_close(theta.detach(), torch.tensor([1.12, -0.84]), atol=1e-4, rtol=0)
+    assert found.share == 1.0
+    assert found.kl == pytest.approx(0.02, abs=2e-5)
+
+
+def test_a_step_that_does_not_help_is_not_taken():
+    theta = torch.zeros(1, requires_grad=True)
+    head = Gaussian(1)
+    # Up the gradient at 0, but worse at any step that the line search tries.
+    found = trust_region_step(
+        [theta],
+        lambda: torch.cat([theta, torch.zeros(1)])[None],
+        lambda new: new[0, 0] - 1e6 * new[0, 0] ** 2,
+        head,
+        torch.ones(1),
+        TrustRegion(max_kl=0.01),
+    )
+    assert (found.share, theta.item()) == (0.0, 0.0)

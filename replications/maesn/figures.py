@@ -1,0 +1,95 @@
+"""What the generic plots cannot draw: ways before adaptation, and where latents lie before and after it."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc, Ellipse
+
+from shared.analysis.evidence import Evidence
+from shared.analysis.scores import final_rows
+from shared.figures import theme
+from shared.figures.spec import method_label, notes, origins, read_options
+
+SHOWN = 40  # episodes of a panel
+RADIUS = 2.0  # of the half circle of goals
+
+
+@theme.theme()
+def ways(evidence: Evidence) -> Figure:
+    """Draw where policies go before they adapt: a panel per method of the first experiment, a line per episode.
+
+    Shows the first seed and test task. Options: `limits` (x from, x to, y from, y to), `goals` (whether the half circle
+    of goals is drawn).
+    """
+    options = read_options(evidence, limits=(-2.5, 2.5, -1.5, 2.5), goals=True)
+    (experiment,) = evidence.experiments()
+    methods = evidence.methods(experiment)
+    figure, axes = theme.panels(len(methods), height=2.3)
+    for axis, method in zip(axes, methods, strict=True):
+        axis.set_title(method_label(evidence, method))
+        rows = newest(evidence, experiment, method)
+        if rows.empty:
+            theme.no_results(axis)
+            continue
+        rows = rows[rows["task"] == rows["task"].min()]
+        _draw_ways(axis, rows.iloc[:SHOWN])
+        spread = np.std(rows["angle"])
+        axis.text(0.02, 0.02, f"angle ± {spread:.1f}°", transform=axis.transAxes, fontsize=7)
+        if options["goals"]:
+            axis.add_patch(Arc((0, 0), 2 * RADIUS, 2 * RADIUS, theta1=0, theta2=180, color="0.6", lw=1.5, zorder=0))
+        left, right, bottom, top = options["limits"]
+        axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (m)")
+    axes[0].set_ylabel("y (m)")
+    told = f"first seed, {SHOWN} episodes without adaptation; a cross where they end"
+    theme.label_line(figure, notes(evidence, told, published="none"))
+    return figure
+
+
+def newest(evidence: Evidence, experiment: str, method: str) -> pd.DataFrame:
+    """Return the final rows of the first seed: of this machine, or else of the reference; empty without either."""
+    for origin in reversed(origins(evidence)):
+        rows = evidence.cell(experiment, method, origin)
+        if len(rows):
+            return final_rows(rows[rows["seed"] == rows["seed"].min()])
+    return pd.DataFrame()
+
+
+def _draw_ways(axis: Axes, rows: pd.DataFrame) -> None:
+    xs, ys = (rows[sorted(c for c in rows if re.fullmatch(rf"{letter}\d\d", c))].to_numpy() for letter in "xy")
+    for x, y in zip(xs, ys, strict=True):
+        (line,) = axis.plot(x, y, lw=0.7, alpha=0.8)
+        axis.plot(x[-1], y[-1], marker="x", ms=3, color=line.get_color())
+
+
+@theme.theme()
+def latents(evidence: Evidence) -> Figure:
+    """Draw training tasks' latents in two dimensions, before and after one inner step: a row per experiment.
+
+    An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. The first method, its first seed.
+    """
+    names, method = list(evidence.experiments()), evidence.spec.methods[0]
+    figure, axes = theme.panels(2 * len(names), height=2.4)
+    for experiment, pair in zip(names, np.reshape(axes, (-1, 2)), strict=True):
+        rows = newest(evidence, experiment, method)
+        label = evidence.replication.experiments[experiment].label
+        for axis, (step, name) in zip(pair, ((0, "before"), (1, "after one step")), strict=True):
+            axis.set_title(f"{label}: {name}")
+            if rows.empty:
+                theme.no_results(axis)
+                continue
+            _draw_latents(axis, rows[rows["episode"] == step])
+    theme.label_line(figure, notes(evidence, "ellipses: one standard deviation; black: the prior", published="none"))
+    return figure
+
+
+def _draw_latents(axis: Axes, rows: pd.DataFrame) -> None:
+    columns = rows[["latent_mean0", "latent_mean1", "latent_std0", "latent_std1"]].to_numpy()
+    for x, y, width, height in columns:
+        axis.add_patch(Ellipse((x, y), 2 * width, 2 * height, fill=False, color="#0072b2", alpha=0.25, lw=0.6))
+    axis.plot(*columns[:, :2].T, ".", color="#0072b2", ms=3)
+    axis.add_patch(Ellipse((0, 0), 2, 2, fill=False, color="black", lw=1.4))
+    reach = max(4.0, np.abs(columns[:, :2]).max() + 1)
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="z₁", ylabel="z₂")

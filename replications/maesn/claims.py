@@ -97,16 +97,11 @@ def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
         return None
     seeds = evidence.seeds(experiment, method)
     divergence = mean_interval(divergences(evidence, experiment, method), interval_generator())
-    spread = np.array([a.std(axis=0).mean() - b.std(axis=0).mean() for a, b in zip(after, before, strict=True)])
     rng = interval_generator()
-    drawn = []
-    for _ in range(DRAWS):
-        chosen = rng.integers(before.shape[1], size=before.shape[1])
-        drawn.append(
-            np.mean([a[chosen].std(axis=0).mean() - b[chosen].std(axis=0).mean() for a, b in zip(after, before)])
-        )
+    draws = [np.arange(before.shape[1]), *rng.integers(before.shape[1], size=(DRAWS, before.shape[1]))]
+    value, *drawn = [float((spread_over(after, tasks) - spread_over(before, tasks)).mean()) for tasks in draws]
     low, high = np.percentile(drawn, [2.5, 97.5])
-    apart = Interval(float(spread.mean()), min(low, spread.mean()), max(high, spread.mean()))
+    apart = Interval(value, min(low, value), max(high, value))
     most = evidence.spec.options["most"]
     return all_of(
         _bounded(divergence, "KL from the prior before adaptation, nats", most, "below", seeds),
@@ -118,6 +113,11 @@ def latent_means(evidence: Evidence, experiment: str, method: str, step: int) ->
     """Return latent means `(seeds, tasks, 2)` after `step` adaptation steps."""
     scores = [evidence.scores(experiment, method, f"latent_mean{j}", step) for j in range(2)]
     return np.stack(scores, axis=-1) if scores[0].size else None
+
+
+def spread_over(means: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+    """Return the standard deviation over `tasks` of latent means `(seeds, tasks, 2)`, mean of both dimensions."""
+    return means[:, tasks].std(axis=1).mean(axis=1)
 
 
 def divergences(evidence: Evidence, experiment: str, method: str) -> np.ndarray:

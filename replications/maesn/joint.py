@@ -112,7 +112,7 @@ def pooled(played: Trajectories) -> Trajectories:
 
 
 def joint_step(learner: MetaPolicyGradient, outputs, played: Trajectories, gains: Advantages) -> dict[str, float]:
-    """Take a step of TRPO up mean[π/π_old · A]; `outputs()` are the policy's on what was `played`, `(1, K, T, 2 · a)`."""
+    """Take a step of TRPO up mean[π/π_old · A]; `outputs()` `(1, K, T, 2 · a)` are the policy's where it `played`."""
     c, head = learner.config, learner.policy.head
     with torch.no_grad():
         old = outputs()

@@ -83,7 +83,7 @@ class MetaPolicyGradient(ABC):
 
     @abstractmethod
     def advance(self, adapted: Any, step: int, tasks: Array, rng: np.random.Generator, last: bool):
-        """Play a batch with what is `adapted` so far; return it, and what is then adapted (the same after the `last`)."""
+        """Play a batch with what is `adapted` so far; return it, and what adapts next (the same after the `last`)."""
 
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
         """Test on `tasks`: `episodes` batches of `test_episodes`, an adaptation step between two; `(tasks, episodes)`.

@@ -13,7 +13,7 @@ from replications.maesn import bodies
 from replications.maesn.tasks import AntGoal, fallen, observe_ant
 from shared.tasks.locomotion import TORSO, check_finite, squared_norms
 from shared.tasks.mujoco_family import Moment, MujocoFamily
-from shared.tasks.point_robot import PointRobot
+from shared.tasks.point_robot import Points
 from shared.tasks.simulation import Present, Simulations
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ class Drawn:
         return self.draw(n, rng)
 
 
-class Navigation(Drawn, PointRobot):
+class Navigation(Drawn, Points):
     """Go to a goal g of [−0.5, 0.5]² from the origin: −‖position − g‖ after the move.
 
     (The paper's text has the square of the distance, the code that made its figures the distance.) Terminates within

@@ -5,6 +5,7 @@ cut after 20 actions and, in these families, never terminate. Everything is a le
 """
 
 import math
+from abc import abstractmethod
 
 import gymnasium as gym
 import numpy as np
@@ -16,12 +17,8 @@ from shared.tasks.task_sets import TaskSets
 STRIDE = 0.1
 
 
-class PointRobot(TaskSets, TaskFamily):
-    """Reach a goal g in the square: the reward is −‖position − g‖ after the move (`point-robot` in PEARL's code).
-
-    Start and goal are uniform on [−1, 1]². The task vector is `(g_x, g_y)`: always the same 100, the first 80 to train
-    on and the last 20 to test, drawn as the code does (legacy generator, seed 1337).
-    """
+class Points(TaskFamily):
+    """Points on the plane, and goals g: −‖position − g‖ after the move. The task vector is `(g_x, g_y)`."""
 
     horizon = 20
     task_dim = 2
@@ -33,12 +30,10 @@ class PointRobot(TaskSets, TaskFamily):
     def __init__(self):
         self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float64)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
-        goals = np.random.RandomState(1337).uniform(-1.0, 1.0, (100, 2))
-        self.train_set, self.test_set = goals[:80], goals[80:]
 
+    @abstractmethod
     def start(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `n` start positions `(n, 2)`."""
-        return rng.uniform(-1.0, 1.0, (n, 2))
 
     def ended(self, offsets: np.ndarray) -> np.ndarray:
         """Return which episodes end for good at `offsets` `(n, 2)` from the goals, `(n,)`; by default none."""
@@ -47,6 +42,23 @@ class PointRobot(TaskSets, TaskFamily):
     def make(self, num_envs: int) -> "VectorPoints":
         """Return a stepper for `num_envs` points."""
         return VectorPoints(num_envs, self)
+
+
+class PointRobot(TaskSets, Points):
+    """Reach a goal in the square (`point-robot` in PEARL's code).
+
+    Start and goal are uniform on [−1, 1]². Always the same 100 goals, the first 80 to train on and the last 20 to test,
+    drawn as the code does (legacy generator, seed 1337).
+    """
+
+    def __init__(self):
+        super().__init__()
+        goals = np.random.RandomState(1337).uniform(-1.0, 1.0, (100, 2))
+        self.train_set, self.test_set = goals[:80], goals[80:]
+
+    def start(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `n` start positions `(n, 2)`."""
+        return rng.uniform(-1.0, 1.0, (n, 2))
 
 
 class SparsePointRobot(PointRobot):
@@ -77,7 +89,7 @@ class SparsePointRobot(PointRobot):
 class VectorPoints(BoxTasks):
     """`num_envs` points moved together; a point whose episode has ended stands still until its reset."""
 
-    def __init__(self, num_envs: int, family: PointRobot):
+    def __init__(self, num_envs: int, family: Points):
         super().__init__(num_envs, family.observation_space, family.action_space)
         self.family = family
         self._rng = np.random.default_rng()

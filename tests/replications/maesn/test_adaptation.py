@@ -151,9 +151,8 @@ def test_the_outer_objective_is_differentiated_through_the_step(make, monkeypatc
     seen = {}
 
     def record(parameters, outputs, objective, *rest):
-        seen["gradient"] = dict(
-            zip(learner.parameters, torch.autograd.grad(objective(outputs()), parameters), strict=True)
-        )
+        gradients = torch.autograd.grad(objective(outputs()), parameters)
+        seen["gradient"] = dict(zip(learner.parameters, gradients, strict=True))
         seen["objective"] = lambda: objective(outputs())
         raise StopIteration
 

@@ -88,18 +88,17 @@ def test_advantages_by_hand():
 
 
 def test_excess_is_what_a_step_earns_beyond_the_baseline_discounted_from_the_start():
-    # Returns to go, discount 0.5: 2 and 2 at the second step of both, 1 + 1 and 3 + 1 at the first: values 3 and 2.
-    found = advantages(batch([[1.0, 2.0], [3.0, 2.0]]), discount=0.5, gae_lambda=1.0)
-    # r₀ + 0.5 · 2 − 3 = ∓1, and 0.5 (2 − 2) = 0; the root of the mean square of (−1, 0, 1, 0) is √½.
+    # Returns to go, discount 0.5: 2 and 2 at the second step, 0 + 1 and 2 + 1 at the first: both values are 2.
+    found = advantages(batch([[0.0, 2.0], [2.0, 2.0]]), discount=0.5, gae_lambda=1.0)
+    # r₀ + 0.5 · 2 − 2 = ∓1, and 0.5 (2 − 2) = 0; the root of the mean square of (−1, 0, 1, 0) is √½.
     torch.testing.assert_close(found.excess[0], torch.tensor([[-1.0, 0.0], [1.0, 0.0]]) * 2**0.5, atol=1e-3, rtol=0)
 
 
 def test_steps_that_did_not_take_place_have_no_advantage():
-    found = advantages(
-        batch([[1.0, 0.0], [3.0, 2.0], [0.0, 1.0]], [[True, False], [True, True], [True, True]]), 0.9, 1.0
-    )
+    took_place = [[True, False], [True, True], [True, True]]
+    found = advantages(batch([[1.0, 0.0], [3.0, 2.0], [0.0, 1.0]], took_place), 0.9, 1.0)
     assert found.steps[0, 0, 1] == found.excess[0, 0, 1] == 0
-    kept = found.steps[0][torch.tensor([[True, False], [True, True], [True, True]])]
+    kept = found.steps[0][torch.tensor(took_place)]
     assert kept.mean() == pytest.approx(0, abs=1e-6)
     assert kept.std(correction=0) == pytest.approx(1, abs=1e-4)
 

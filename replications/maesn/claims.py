@@ -74,19 +74,9 @@ def explores_wider(evidence: Evidence) -> ClaimResult | None:
 
 
 def angle_spread(evidence: Evidence, experiment: str, method: str) -> Interval | None:
-    """Return the standard deviation of the angle under which episodes end, and its bootstrap interval; None if not run.
-
-    Of every seed and task; their mean. Episodes are drawn again.
-    """
-    rows = evidence.cell(experiment, method)
-    if rows.empty:
-        return None
-    groups = [group["angle"].to_numpy() for _, group in rows.groupby(["seed", "task"])]
-    rng = interval_generator()
-    drawn = [np.mean([np.std(rng.choice(group, len(group))) for group in groups]) for _ in range(DRAWS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    value = float(np.mean([np.std(group) for group in groups]))
-    return Interval(value, min(low, value), max(high, value))
+    """Return by how much the angle varies under which episodes end before adaptation, in degrees; None if not run."""
+    spreads = evidence.scores(experiment, method, "angle_spread", FIRST)
+    return mean_interval(spreads, interval_generator()) if spreads.size else None
 
 
 def latents_move_apart(evidence: Evidence) -> ClaimResult | None:

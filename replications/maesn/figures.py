@@ -13,15 +13,14 @@ from shared.analysis.scores import final_rows
 from shared.figures import theme
 from shared.figures.spec import method_label, notes, origins, read_options
 
-SHOWN = 40  # episodes of a panel
 RADIUS = 2.0  # of the half circle of goals
 
 
 @theme.theme()
 def ways(evidence: Evidence) -> Figure:
-    """Draw where policies go before they adapt: a panel per method of the first experiment, a line per episode.
+    """Draw where policies go before they adapt: a panel per method of the experiment, a line per test task.
 
-    Shows the first seed and test task. Options: `limits` (x from, x to, y from, y to), `goals` (whether the half circle
+    Shows the first seed. Options: `limits` (x from, x to, y from, y to), `goals` (whether the half circle
     of goals is drawn).
     """
     options = read_options(evidence, limits=(-2.5, 2.5, -1.5, 2.5), goals=True)
@@ -34,16 +33,15 @@ def ways(evidence: Evidence) -> Figure:
         if rows.empty:
             theme.no_results(axis)
             continue
-        rows = rows[rows["task"] == rows["task"].min()]
-        _draw_ways(axis, rows.iloc[:SHOWN])
-        spread = np.std(rows["angle"])
-        axis.text(0.02, 0.02, f"angle ± {spread:.1f}°", transform=axis.transAxes, fontsize=7)
+        rows = rows[rows["episode"] == 0]
+        _draw_ways(axis, rows)
+        axis.text(0.02, 0.02, f"angle ± {rows['angle_spread'].mean():.1f}°", transform=axis.transAxes, fontsize=7)
         if options["goals"]:
             axis.add_patch(Arc((0, 0), 2 * RADIUS, 2 * RADIUS, theta1=0, theta2=180, color="0.6", lw=1.5, zorder=0))
         left, right, bottom, top = options["limits"]
         axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (m)")
     axes[0].set_ylabel("y (m)")
-    told = f"first seed, {SHOWN} episodes without adaptation; a cross where they end"
+    told = "first seed; an episode in each test task without adaptation, a cross where it ends"
     theme.label_line(figure, notes(evidence, told, published="none"))
     return figure
 

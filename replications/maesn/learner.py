@@ -16,6 +16,7 @@ from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
 
 Array = np.ndarray
+WAY = 20  # parts of an episode's way that are kept
 
 
 class MetaConfig(BaseModel):
@@ -88,12 +89,14 @@ class MetaPolicyGradient(ABC):
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
         """Test on `tasks`: `episodes` batches of `test_episodes`, an adaptation step between two; `(tasks, episodes)`.
 
-        Returns means over the episodes of each batch.
+        Returns means over the episodes of each batch, and `whereabouts`.
         """
         adapted, reports = self.begin(tasks), []
         for step in range(episodes):
             played, adapted = self.advance(adapted, step, tasks, rng, last=step == episodes - 1)
-            reports.append({name: values.mean(axis=1) for name, values in played.measures.items()})
+            reports.append(
+                {name: values.mean(axis=1) for name, values in played.measures.items()} | whereabouts(played)
+            )
         return {name: np.stack([report[name] for report in reports], axis=1) for name in reports[0]}
 
     def state_dict(self) -> dict[str, Any]:
@@ -111,6 +114,29 @@ class MetaPolicyGradient(ABC):
                 value.copy_(state["parameters"][name])
         restore_generator(self.rng, state["rng"])
         self.env_steps = state["env_steps"]
+
+
+def whereabouts(played: Trajectories) -> dict[str, Array]:
+    """Return where the episodes of each task went, measures `(N,)`.
+
+    `angle_spread`, in degrees, and `x_spread`, `y_spread`: standard deviations over episodes of the angle from the
+    origin under which they end, and of the place itself; `x00`, `y00` and so on: the way of the first one, in so many
+    equal parts of the horizon as `WAY`.
+    """
+    steps = played.valid.sum(dim=2).cpu().numpy()
+    n, k = np.indices(steps.shape)
+    ends = played.places[n, k, steps]
+    angles = np.degrees(np.arctan2(ends[..., 1], ends[..., 0]))
+    found = {
+        "angle_spread": angles.std(axis=1),
+        "x_spread": ends[..., 0].std(axis=1),
+        "y_spread": ends[..., 1].std(axis=1),
+    }
+    moments = np.linspace(0, played.places.shape[2] - 1, WAY + 1).round().astype(int)
+    for i, moment in enumerate(moments):
+        x, y = played.places[n[:, 0], 0, np.minimum(moment, steps[:, 0])].T
+        found |= {f"x{i:02}": x, f"y{i:02}": y}
+    return found
 
 
 def log_ratios(head: Head, outputs: Tensor, old: Tensor, actions: Tensor) -> Tensor:

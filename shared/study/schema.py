@@ -67,7 +67,8 @@ class Method(_Strict):
     """A learner with its hyper-parameters.
 
     `iterations` fixes the length of training in meta-iterations, whatever the scale; otherwise a method
-    trains for the `env_steps` of the scale. `needs` names other runs whose final state it is given.
+    trains for the `env_steps` of the scale. `needs` names other runs whose final state it is given, as
+    `experiment/method`; `./method` is one of the same experiment.
     """
 
     label: Text
@@ -327,10 +328,16 @@ class Replication(_Strict):
             "iterations": method.iterations,
             "evaluate_every": (own.evaluate_every or budget.evaluate_every) if by_steps else None,
             "trains": method.trains,
-            "needs": {need: tuple(target.split("/")) for need, target in method.needs.items()},
+            "needs": {need: _needed(target, name) for need, target in method.needs.items()},
         }
         for seed in range(own.seeds or (budget.seeds if by_steps else 1)):
             yield ResolvedRun(seed=seed, **common)
+
+
+def _needed(target: str, experiment: str) -> tuple[str, ...]:
+    """Return (experiment, method) of a run that a method in `experiment` needs."""
+    place, *rest = target.split("/")
+    return (experiment if place == "." else place, *rest)
 
 
 def hyperparameter_values(method: Method, name: str, experiment: Experiment, budget: Budget) -> dict[str, Any]:

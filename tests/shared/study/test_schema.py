@@ -41,6 +41,14 @@ def test_a_run_is_resolved_completely(toy):
     assert (copycat.trains, copycat.env_steps) == (False, None)
 
 
+def test_a_method_may_need_one_of_its_own_experiment(toy):
+    edit(toy / FILE, "teacher: coins/habit", "teacher: ./habit")
+    edit(toy / FILE, "methods: [uniform, habit]", "methods: [uniform, habit, copycat]")
+    replication = load_replications(toy)["toy"]
+    assert replication.run("coins", "copycat", 0, "smoke").needs == {"teacher": ("coins", "habit")}
+    assert replication.run("short-coins", "copycat", 0, "smoke").needs == {"teacher": ("short-coins", "habit")}
+
+
 def test_a_scale_may_construct_the_family_differently(toy):
     smoke = "smoke: {tasks: 20, seeds: 1, env_steps: 400}"
     edit(toy / FILE, smoke, smoke[:-1] + ", family: {tosses: 3}}")

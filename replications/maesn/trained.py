@@ -1,0 +1,40 @@
+"""Tests of MAESN's runs that were trained before: with a latent that is held, and in the tasks of the training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replications.maesn.maesn import MAESN, Latents
+
+Array = np.ndarray
+
+
+class Trained(MAESN):
+    """MAESN, or LatentSpace, as another run has left it: its final state is `needed["trained"]`."""
+
+    def __init__(self, family, config, seed, device="cpu", needed: Mapping[str, Mapping[str, Any]] | None = None):
+        super().__init__(family, config, seed, device)
+        if needed:
+            self.load_state_dict(needed["trained"])
+
+
+class FixedLatent(Trained):
+    """The latent is the mean of its distribution in every episode: what explores is the policy's noise alone."""
+
+    def noise(self, tasks: int, episodes: int, rng: np.random.Generator) -> Tensor:
+        """Return zeros `(tasks, episodes, d)`."""
+        return torch.zeros(tasks, episodes, self.config.latent_size, device=self.device)
+
+
+class TrainedLatents(Trained):
+    """A test in training tasks, which starts with the latents that were meta-learned for them."""
+
+    def begin(self, tasks: Array) -> Latents:
+        """Return the latents of training tasks `tasks` `(N, task_dim)`; raise `ValueError` for others."""
+        same = (tasks[:, None] == self.family.train_set).all(axis=2)
+        if not same.any(axis=1).all():
+            raise ValueError("latents are kept of training tasks alone: the family must have `tested: training`")
+        return self.latents(torch.from_numpy(same.argmax(axis=1)).to(self.device))

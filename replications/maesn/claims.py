@@ -4,29 +4,29 @@ import numpy as np
 
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import Evidence, interval_generator
-from shared.analysis.statistics import Interval, mean_interval
+from shared.analysis.statistics import Interval, difference_interval, mean_interval
 
 DRAWS = 2000
 FIRST = 0
 
 
 def adapts_better(evidence: Evidence) -> ClaimResult | None:
-    """The first method gains from adaptation, and `times` as much as each of the others that ran (default 1).
+    """The first method gains from adaptation, and `times` as much as each of the others (default 1).
 
     The gain is what the last batch of a test earns beyond the first. Option `at_least`: what it must be.
     """
     options = evidence.spec.options
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
     own = gains(evidence, experiment, method)
-    rivals = {name: gained for name in others if (gained := gains(evidence, experiment, name)) is not None}
-    if own is None or not rivals:
+    rivals = {name: gains(evidence, experiment, name) for name in others}
+    if own is None or any(gained is None for gained in rivals.values()):
         return None
     seeds = evidence.seeds(experiment, method)
     label = evidence.replication.methods[method].label
     found = [_above(mean_interval(own, interval_generator()), f"gain, {label}", options.get("at_least", 0.0), seeds)]
     times = options.get("times", 1)
     for name, gained in rivals.items():
-        difference = paired(own, -times * gained)
+        difference = difference_interval(own, times * gained, interval_generator())
         what = f"gain, {label}, minus {times:g} times that of {evidence.replication.methods[name].label}"
         found.append(_above(difference, what, 0.0, seeds))
     return all_of(*found)
@@ -36,12 +36,6 @@ def gains(evidence: Evidence, experiment: str, method: str) -> np.ndarray | None
     """Return what adaptation gains, `(seeds, tasks)`; None where there is no run."""
     last, first = (evidence.scores(experiment, method, "return", episode) for episode in ("last", FIRST))
     return last - first if last.size else None
-
-
-def paired(a: np.ndarray, b: np.ndarray) -> Interval:
-    """Return the interval of mean a + mean b of two `(seeds, tasks)` arrays with the same tasks: tasks are paired."""
-    seeds = min(len(a), len(b))
-    return mean_interval(a[:seeds] + b[:seeds], interval_generator())
 
 
 def explores_wider(evidence: Evidence) -> ClaimResult | None:

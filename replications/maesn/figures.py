@@ -66,12 +66,12 @@ def _draw_ways(axis: Axes, rows: pd.DataFrame) -> None:
 def latents(evidence: Evidence) -> Figure:
     """Draw training tasks' latents in two dimensions, before and after one inner step: a row per experiment.
 
-    An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. The first method, its first seed.
+    An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. Of the first method, the first seed.
     """
-    names, method = list(evidence.experiments()), evidence.spec.methods[0]
+    names = list(evidence.experiments())
     figure, axes = theme.panels(2 * len(names), height=2.4)
     for experiment, pair in zip(names, np.reshape(axes, (-1, 2)), strict=True):
-        rows = newest(evidence, experiment, method)
+        rows = newest(evidence, experiment, evidence.methods(experiment)[0])
         label = evidence.replication.experiments[experiment].label
         for axis, (step, name) in zip(pair, ((0, "before"), (1, "after one step")), strict=True):
             axis.set_title(f"{label}: {name}")

@@ -122,8 +122,7 @@ def joint_step(learner: MetaPolicyGradient, outputs, played: Trajectories, gains
 
     parameters = [value for name, value in learner.parameters.items() if not name.startswith("rate/")]
     region = TrustRegion(c.max_kl, damping=c.damping)
-    found = trust_region_step(parameters, outputs, objective, head, played.weights, region)
-    return {"outer/kl": found.kl, "outer/step_share": found.share}
+    return trust_region_step(parameters, outputs, objective, head, played.weights, region).metrics
 
 
 class NoConfig(BaseModel):

@@ -126,7 +126,7 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
     steps = played.valid.sum(dim=2).cpu().numpy()
     n, k = np.indices(steps.shape)
     ends = played.places[n, k, steps]
-    angles = np.degrees(np.arctan2(ends[..., 1], ends[..., 0]))
+    angles = np.degrees(np.arctan2(ends[..., 0], ends[..., 1]))  # from the y axis: goals lie within 90 degrees of it
     found = {
         "angle_spread": angles.std(axis=1),
         "x_spread": ends[..., 0].std(axis=1),

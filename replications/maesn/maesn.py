@@ -176,7 +176,7 @@ class MAESN(MetaPolicyGradient):
         )
         with torch.no_grad():
             divergence = self.latents(indices).kl_to_prior().mean()
-        return {"outer/kl": found.kl, "outer/step_share": found.share, "latent/kl": float(divergence)} | self.sizes()
+        return found.metrics | {"latent/kl": float(divergence)} | self.sizes()
 
     def meta_learned(self) -> Mapping[str, Tensor]:
         """Return what the outer step changes."""

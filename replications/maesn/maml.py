@@ -50,7 +50,7 @@ class MAML(GradientAdaptation):
             TrustRegion(c.max_kl, damping=c.damping),
             measured if some < c.episodes else None,
         )
-        return {"outer/kl": found.kl, "outer/step_share": found.share}
+        return found.metrics
 
     def bonus(self, phases: list[Phase], after: Phase) -> Tensor | float:
         """Return what else the outer step maximises; here nothing."""

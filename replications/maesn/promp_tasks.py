@@ -27,10 +27,8 @@ class Body(Drawn, MujocoFamily):
     task_dim = 1
 
     def place(self, simulations: Simulations) -> Array:
-        """Return where the body is on the ground, `(N, 2)`; of a body in a plane, x and 0."""
-        return simulations.field("xpos")[:, TORSO, :2].copy()
-
-    fields = ("xpos",)
+        """Return how far the body is, `(N, 1)`; a body that leaves its plane overrides it."""
+        return simulations.qpos[:, :1].copy()
 
     def reward(self, moment: Moment) -> Array:
         """Reward the velocity as the task says, minus costs."""
@@ -38,7 +36,7 @@ class Body(Drawn, MujocoFamily):
 
     @abstractmethod
     def reward_velocity(self, velocities: Array, tasks: Array) -> Array:
-        """Return what `velocities` `(N, 2)` in m/s earn in `tasks` `(N, task_dim)`."""
+        """Return what `velocities` `(N, 1)`, or `(N, 2)` on the ground, in m/s earn in `tasks` `(N, task_dim)`."""
 
     @abstractmethod
     def costs(self, moment: Moment) -> Array:
@@ -141,6 +139,10 @@ class Ant(Body):
     horizon = 100
     fields = ("xpos", "cfrc_ext")
     ends_when_broken = True
+
+    def place(self, simulations: Simulations) -> Array:
+        """Return where the torso is on the ground, `(N, 2)`, a simulator step ago, as in the code."""
+        return simulations.field("xpos")[:, TORSO, :2].copy()
 
     def start(self, tasks: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draw start states: positions ± 0.1 uniform, velocities 0.1 · N(0, 1)."""

@@ -91,6 +91,11 @@ class LineSearch(NamedTuple):
     surrogate: float
     kl: float
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The values by name; the surrogate is not finite where the outputs were not."""
+        return {"outer/surrogate": self.surrogate, "outer/kl": self.kl, "outer/step_share": self.share}
+
 
 def line_search(
     evaluate: Callable[[Tensor], tuple[float, float]],

@@ -66,7 +66,7 @@ def _draw_ways(axis: Axes, rows: pd.DataFrame) -> None:
 def latents(evidence: Evidence) -> Figure:
     """Draw training tasks' latents in two dimensions, before and after one inner step: a row per experiment.
 
-    An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. Of the first method, the first seed.
+    An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. The first method, its first seed.
     """
     names = list(evidence.experiments())
     figure, axes = theme.panels(2 * len(names), height=2.4)

@@ -90,16 +90,22 @@ def _bound(interval: Interval, statistic: str, threshold: float, direction: str,
 
 
 def ignores_distractions(evidence: Evidence) -> ClaimResult | None:
-    """Claim 2: without the bottleneck more useless lines are ridden while exploring, and less is earned."""
+    """Claim 2: without the bottleneck more useless lines are ridden while exploring, and less is earned.
+
+    Both methods' runs are this machine's, or else both the reference's: they are compared task by task.
+    """
     (experiment,), (method, without) = evidence.spec.experiments, evidence.spec.methods
+    for origin in (THIS_MACHINE, REFERENCE):
+        if all(evidence.seeds(experiment, name, origin) for name in (method, without)):
+            break
+    else:
+        return None
     conditions = []
     for statistic, column, episode, sign in (
         ("useless lines ridden exploring, without the bottleneck minus with it", "useless_rides", EXPLORATION, -1),
         ("return, with the bottleneck minus without it", "return", "last", 1),
     ):
-        pair = [evidence.scores(experiment, name, column=column, episode=episode) for name in (method, without)]
-        if not all(scores.size for scores in pair):
-            return None
+        pair = [evidence.scores(experiment, name, column, episode, origin) for name in (method, without)]
         gain = difference_interval(*pair[::sign], interval_generator())
         seeds = min(map(len, pair))
         conditions.append(ClaimResult(statistic, gain.value, gain.low, gain.high, 0.0, "above", seeds))

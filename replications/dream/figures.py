@@ -108,7 +108,8 @@ def ways(evidence: Evidence) -> Figure:
             else:
                 _draw_grid(axis, family, task, goal=episode == 1)
             steps = int(row["steps"]) + 1
-            codes = row[[name for name in row.index if re.fullmatch(r"state\d\d", name)]].to_numpy(int)
+            codes = row[[name for name in row.index if re.fullmatch(r"state\d\d", name)]]
+            codes = codes.dropna().to_numpy(int)  # other experiments' episodes may be longer
             xs, ys, *_ = np.unravel_index(codes, family.state_sizes)
             if isinstance(family, SignRoom):
                 xs, ys = xs / METRE, ys / METRE

@@ -6,7 +6,7 @@ import pytest
 
 from replications.dream import claims
 from replications.dream.tasks import DistractingBus
-from shared.analysis.evidence import interval_generator
+from shared.analysis.evidence import THIS_MACHINE, interval_generator
 from shared.analysis.statistics import mean_interval
 from shared.study.schema import load_replications
 
@@ -116,6 +116,27 @@ def test_without_the_bottleneck_more_useless_lines_are_ridden():
     assert (result.verdict, result.value) == ("reproduced", pytest.approx(0.2))
     cells = {"dream": without, "dream-no-bottleneck": with_it}
     assert claims.ignores_distractions(FakeEvidence("distracting-bus", cells)).verdict == "not reproduced"
+
+
+def test_runs_of_this_machine_are_not_compared_with_those_of_the_reference():
+    class Shipped(FakeEvidence):
+        """The reference has both methods; this machine has fewer tasks of the first one alone."""
+
+        def scores(self, experiment, method, column="return", episode="total", origin=None):
+            found = super().scores(experiment, method, column, episode)
+            if origin != THIS_MACHINE:
+                return found
+            return found[:, :1] if method == "dream" else np.empty((0, 0))
+
+        def seeds(self, experiment, method, origin=None):
+            return len(self.scores(experiment, method, "return", origin=origin))
+
+    cells = {
+        "dream": {"return": np.full((3, 4), 0.8), "useless_rides": np.zeros((3, 4))},
+        "dream-no-bottleneck": {"return": np.full((3, 4), 0.5), "useless_rides": np.ones((3, 4))},
+    }
+    result = claims.ignores_distractions(Shipped("distracting-bus", cells))
+    assert (result.verdict, result.seeds) == ("reproduced", 3)
 
 
 def test_what_tells_most_of_the_latent_pays_most():

@@ -33,6 +33,7 @@ class FakeEvidence:
             row |= {"episode": episode, "scale": "night"}
             rows.append(row | {name: float(value[0]) for name, value in measures.items()})
         self.rows = pd.DataFrame(rows)
+        self.rows["state99"] = np.nan  # of an experiment with longer episodes, in the same table
 
     def experiments(self):
         return {name: self.replication.experiments[name] for name in self.spec.experiments}

@@ -11,6 +11,8 @@ import pandas as pd
 
 from shared.analysis.budget import is_reduced
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, load_evidence, normalised_metric
+from shared.analysis.published import RERUN
+from shared.analysis.scores import Episode
 from shared.analysis.statistics import Interval
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "paper", "figure", "environment", "method", "setting", "metric", "published", "published_low",
-    "published_high", "kind", "ours", "ours_low", "ours_high", "seeds", "scale", "verdict",
+    "published_high", "rerun", "rerun_low", "rerun_high", "kind", "ours", "ours_low", "ours_high", "seeds",
+    "scale", "verdict",
 )  # fmt: skip
 
 REPLICATED, BETTER, PARTLY, NOT_REPLICATED = "replicated", "better", "partly", "not replicated"
@@ -75,6 +78,8 @@ def _closed(x: Interval) -> Interval:
 def compare(replication: "Replication", scale: str, root: Path) -> pd.DataFrame:
     """Set every published number of the paper beside this machine's at `scale` (or the reference's).
 
+    What authors' released policies earned when they were run again stands in columns of its own.
+
     Returns one row per published number with `COLUMNS`, in the order of the file; `ours` is NaN and the
     verdict `not run` where there is no counterpart. A counterpart is an experiment whose `published` names
     the row's environment, setting and metric (or its normalised form) and a method whose `published` names
@@ -88,7 +93,10 @@ def compare(replication: "Replication", scale: str, root: Path) -> pd.DataFrame:
 def _compared(row: dict[str, Any], counterpart: Counterpart | None) -> dict[str, Any]:
     identity = {column: row[column] for column in COLUMNS[:6]} | {"kind": row["kind"]}
     published = Interval(row["value"], row["low"], row["high"])
-    numbers = {"published": row["value"], "published_low": row["low"], "published_high": row["high"]}
+    stated = [row["value"], row["low"], row["high"]]
+    nothing = [math.nan] * len(stated)
+    values = [*nothing, *stated] if row["kind"] == RERUN else [*stated, *nothing]
+    numbers = dict(zip(COLUMNS[6:12], values, strict=True))
     if counterpart is None:
         missing = dict.fromkeys(("ours", "ours_low", "ours_high", "seeds"), math.nan)
         return identity | numbers | missing | {"scale": "", "verdict": NOT_RUN}
@@ -110,7 +118,7 @@ class _Ours:
         self.replication = replication
         self.evidence = load_evidence(replication, everything, scale, root)
         self.origin = REFERENCE if scale == REFERENCE else THIS_MACHINE
-        self._means: dict[tuple[str, str], Interval | None] = {}
+        self._means: dict[tuple[str, str, Episode], Interval | None] = {}
 
     def counterpart(self, row: dict[str, Any]) -> Counterpart | None:
         """Return our number for a published row, None where nothing of ours corresponds or it did not run."""
@@ -133,7 +141,12 @@ class _Ours:
     def _measure(self, row: dict[str, Any], experiment: str, method: str) -> Counterpart | None:
         target = self.replication.experiments[experiment].published
         on_curve = bool(row["x_name"])
-        ours = self._curve_value(row, experiment, method) if on_curve else self._mean(experiment, method)
+        in_test = on_curve and row["x_name"] == target.adaptation
+        if in_test:
+            on_curve = False
+            ours = self._mean(experiment, method, int(row["x_value"]))
+        else:
+            ours = self._curve_value(row, experiment, method) if on_curve else self._mean(experiment, method)
         if ours is None:
             return None
         floor = self._floor(experiment, method)
@@ -148,13 +161,15 @@ class _Ours:
         reduced = not on_curve and is_reduced(self.replication, experiment, method, scale)
         return Counterpart(ours, floor, rows["seed"].nunique(), scale, reduced)
 
-    def _mean(self, experiment: str, method: str) -> Interval | None:
-        if (experiment, method) not in self._means:
-            target = self.replication.experiments[experiment].published
-            self._means[experiment, method] = self.evidence.mean(
-                experiment, method, column=target.column, episode=target.episode, origin=self.origin
+    def _mean(self, experiment: str, method: str, episode: Episode | None = None) -> Interval | None:
+        target = self.replication.experiments[experiment].published
+        episode = target.episode if episode is None else episode
+        cell = (experiment, method, episode)
+        if cell not in self._means:
+            self._means[cell] = self.evidence.mean(
+                experiment, method, column=target.column, episode=episode, origin=self.origin
             )
-        return self._means[experiment, method]
+        return self._means[cell]
 
     def _curve_value(self, row: dict[str, Any], experiment: str, method: str) -> Interval | None:
         reading = self.replication.experiments[experiment].published.curve

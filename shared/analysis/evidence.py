@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from shared.analysis import statistics
-from shared.analysis.published import load_published
+from shared.analysis.published import RERUN, load_published
 from shared.analysis.scores import Episode, curve_matrix, evaluation_matrix, final_rows, score_matrix
 from shared.analysis.speeds import Speeds, reference_training_speeds, training_speeds
 from shared.analysis.statistics import Interval
@@ -167,11 +167,21 @@ class Evidence:
             f"{name} ({REFERENCE})" for name in SCALES if name in shipped
         ]
 
-    def published_value(self, experiment: str, method: str) -> float | None:
-        """Return the number that this paper printed for a cell, None where it printed none."""
+    def published_value(self, experiment: str, method: str, rerun: bool = False) -> float | None:
+        """Return the number that this paper printed for a cell, None where it printed none.
+
+        Of values along a test (`adaptation`) it is the one of the episode that is the score. With `rerun` it is what
+        the authors' released policies earned when they were run again, which nobody published.
+        """
         rows = self.published_rows(experiment, method)
-        rows = rows[rows["x_name"] == ""]
-        return float(rows["value"].iloc[0]) if len(rows) else None
+        rows = rows[(rows["kind"] == RERUN) == rerun]
+        numbers = rows[rows["x_name"] == ""]
+        declared = self.replication.experiments[experiment]
+        if numbers.empty and declared.published and declared.published.adaptation:
+            last, episode = declared.protocol.episodes - 1, declared.published.episode
+            wanted = last if episode == "last" else episode
+            numbers = rows[(rows["x_name"] == declared.published.adaptation) & (rows["x_value"] == wanted)]
+        return float(numbers["value"].iloc[0]) if len(numbers) else None
 
     def published_nearby(self, experiment: str, method: str, origin: str) -> float | None:
         """Return what published curves of a cell show after as many steps as ours was trained for, the mean of several.
@@ -187,14 +197,14 @@ class Evidence:
         last = rows.sort_values("x_value").groupby(["method", "source"])["value"].last()
         return float(last.mean()) if len(last) else None
 
-    def published_rows(self, experiment: str, method: str) -> pd.DataFrame:
-        """Return the published rows of a cell, other papers' quotations of it left out."""
+    def published_rows(self, experiment: str, method: str, metric: str | None = None) -> pd.DataFrame:
+        """Return the published rows of a cell, other papers' quotations of it left out; by default of its metric."""
         target = self.replication.experiments[experiment].published
         names = self.replication.methods[method].published_names
         if target is None:
             return self.published.iloc[:0]
         rows = self._published_settings.get((target.environment, target.setting or ""), self.published.iloc[:0])
-        metrics = [target.metric, normalised_metric(self.replication, experiment)]
+        metrics = [metric] if metric else [target.metric, normalised_metric(self.replication, experiment)]
         return rows[rows["metric"].isin(metrics) & rows["method"].isin(names)]
 
     def cell(self, experiment: str, method: str, origin: str | None = None) -> pd.DataFrame:

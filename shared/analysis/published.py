@@ -26,6 +26,7 @@ KINDS = {
     "rerun": "measured by running the authors' released policies again",
     "recalled": "from memory, not checked against the source",
 }
+RERUN = "rerun"  # of policies, not of numbers: nobody published it
 SPREADS = {
     "": "not stated",
     "ci95": "95 % confidence interval",

@@ -29,8 +29,9 @@ def adaptation_curves(evidence: Evidence) -> Figure:
 
     Needs a protocol with `report: episode`. Options: `column` (the measure, default `return`), `x_label`, `y_label`,
     `first` (the number of the first episode, default 1), `levels` (methods that cross the panel as a dashed line, with
-    what they earn in the first episode), `published_x` (the `x_name` of published rows that count as episodes do:
-    markers), `y_scale` (`linear` or `symlog`).
+    what they earn in the first episode), `y_scale` (`linear` or `symlog`), `published` (the published metric that is
+    the column, by default the experiment's where it is of this column). Of experiments whose `published` has
+    `adaptation` published values are marked.
     """
     options = read_options(
         evidence,
@@ -39,7 +40,7 @@ def adaptation_curves(evidence: Evidence) -> Figure:
         y_label=None,
         first=1,
         levels=(),
-        published_x=None,
+        published=None,
         y_scale="linear",
     )
     check_names(evidence, "levels", "method", options["levels"])
@@ -62,7 +63,8 @@ def adaptation_curves(evidence: Evidence) -> Figure:
         _finish(axis, options)
     axes[0].set_ylabel(options["y_label"] or options["column"])
     put_legend(figure, handles)
-    theme.label_line(figure, notes(evidence, BARS, **({} if options["published_x"] else {"published": "none"})))
+    marked = any(e.published is not None and e.published.adaptation for e in experiments.values())
+    theme.label_line(figure, notes(evidence, BARS, published="curves" if marked else "none"))
     return figure
 
 
@@ -103,8 +105,13 @@ def _draw_published(
     axis: Axes, evidence: Evidence, cell: tuple[str, str], options: dict[str, Any], style: Style
 ) -> list[str]:
     """Mark the published values of a cell; return the kinds of marks."""
-    rows = evidence.published_rows(*cell)
-    rows = rows[rows["x_name"] == options["published_x"]]
+    experiment = evidence.replication.experiments[cell[0]]
+    target, metric = experiment.published, options["published"]
+    if target is None or target.adaptation is None or (metric is None and target.column != options["column"]):
+        return []
+    rows = evidence.published_rows(*cell, metric)
+    rows = rows[(rows["x_name"] == target.adaptation) & (rows["x_value"] < experiment.protocol.episodes)]
+    rows = rows.assign(x_value=rows["x_value"] + options["first"])
     kinds = []
     for kind, group in rows.groupby(provenance(evidence, cell[1], rows)):
         draw_published_points(axis, group, 1.0, style)

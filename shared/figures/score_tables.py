@@ -140,10 +140,12 @@ def _cell(evidence: Evidence, experiment: str, method: str, origin: str, bold: b
         if nearby
         else evidence.published_value(experiment, method)
     )
+    rerun = evidence.published_value(experiment, method, rerun=True)
     shipped = evidence.scores(experiment, method, column, episode, REFERENCE)
     return Cell.of(
         ours,
         bold=bold,
         published=math.nan if published is None else published,
+        rerun=math.nan if rerun is None else rerun,
         reference=float(shipped.mean()) if origin == THIS_MACHINE and shipped.size else math.nan,
     )

@@ -21,14 +21,15 @@ _LATEX_CHARACTERS = {
     "→": r"$\rightarrow$", "…": r"\ldots{}",
 }  # fmt: skip
 
-CSV_COLUMNS = ("row", "column", "value", "low", "high", "bold", "published", "reference", "text")
+CSV_COLUMNS = ("row", "column", "value", "low", "high", "bold", "published", "rerun", "reference", "text")
 
 
 @dataclass(frozen=True)
 class Cell:
     """One entry: our number with its interval, the published one and the reference run's; or plain `text`.
 
-    `bold` marks our number by the table's own rule.
+    `rerun` is what the authors' released policies earned when they were run again: not published. `bold` marks our
+    number by the table's own rule.
     """
 
     value: float = math.nan
@@ -36,6 +37,7 @@ class Cell:
     high: float = math.nan
     bold: bool = False
     published: float = math.nan
+    rerun: float = math.nan
     reference: float = math.nan
     text: str = ""
 
@@ -98,7 +100,8 @@ class Table:
         for label, cells in zip(self.rows, self.cells, strict=True):
             for column, cell in zip(self.columns, cells, strict=True):
                 numbers = [_full(x) for x in (cell.value, cell.low, cell.high)]
-                marks = [str(cell.bold).lower(), _full(cell.published), _full(cell.reference), cell.text]
+                beside = [_full(x) for x in (cell.published, cell.rerun, cell.reference)]
+                marks = [str(cell.bold).lower(), *beside, cell.text]
                 writer.writerow([label, column, *numbers, *marks])
         return buffer.getvalue()
 
@@ -150,7 +153,8 @@ class Table:
         if math.isfinite(cell.value):
             ours = markup.escape(self._number(cell))
             parts.append(markup.bold.format(ours) if cell.bold else ours)
-        for name, number in (("published", cell.published), ("reference", cell.reference)):
+        beside = (("published", cell.published), ("authors' policy", cell.rerun), ("reference", cell.reference))
+        for name, number in beside:
             if math.isfinite(number):
                 parts.append(markup.small.format(markup.escape(f"{name} {_decimal(number, self.digits)}")))
         return markup.separator.join(parts) or markup.escape("–")

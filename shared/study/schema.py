@@ -106,7 +106,8 @@ class PublishedTarget(_Strict):
     """Which rows of the paper's published numbers belong to an experiment, and which of our scores they are.
 
     A task's score is `column` of the results, summed over its episodes or of one `episode`. `floor` is the
-    method that verdicts measure from, by default the floor of `normalise`.
+    method that verdicts measure from, by default the floor of `normalise`. `adaptation` is the `x_name` of rows whose x
+    counts the episodes of a test, from 0: each is compared with that episode.
     """
 
     environment: Text | None = None
@@ -117,6 +118,7 @@ class PublishedTarget(_Strict):
     floor: Text | None = None
     normalise: Normalise | None = None
     curve: PublishedCurve | None = None
+    adaptation: Text | None = None
 
 
 class Family(BaseModel):

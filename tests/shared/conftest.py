@@ -22,6 +22,13 @@ SHORT = {
     "normalise": {"floor": "random", "ceiling": "oracle"},
     "curve": {"metric": "train/return", "steps_per_x": 100},
 }
+ADAPTING = {
+    "environment": "Coin",
+    "setting": "n=40",
+    "metric": "total_reward",
+    "episode": "last",
+    "adaptation": "shots",
+}
 SCALES = {
     "smoke": {"tasks": 4, "env_steps": 100},
     "hour": {"tasks": 4, "env_steps": 1000, "seeds": 2},
@@ -60,6 +67,7 @@ DECLARATION = {
             ("short", "n = 10", SHORT),
             ("long", "n = 20", {"environment": "Coin", "setting": "n=20", "metric": "total_reward"}),
             ("unpublished", "n = 30", None),
+            ("adapting", "n = 40", ADAPTING),
         )
     },
 }

@@ -135,6 +135,22 @@ def test_experiment_without_floor_is_judged_by_ratio(study):
     assert rows(study)[0]["verdict"] == "replicated"
 
 
+def test_values_along_a_test_are_compared_with_its_episodes_and_reruns_are_not_called_published(study):
+    shots = {"method": "Ours", "setting": "n=40", "x_name": "shots"}
+    study.publish(
+        shots | {"x_value": 0, "value": 4.0},
+        shots | {"x_value": 1, "value": 8.0, "low": 7.5, "high": 8.5, "kind": "rerun"},
+        shots | {"x_value": 2, "value": 9.0},
+    )
+    study.run("adapting", "ours", [8] * 4)
+    first, second, third = rows(study)
+    assert (first["published"], first["ours"], first["verdict"]) == (4.0, 4.0, "replicated")
+    assert (second["rerun"], second["rerun_low"], second["rerun_high"]) == (8.0, 7.5, 8.5)
+    assert np.isnan([second["published"], second["published_low"], first["rerun"]]).all()
+    assert (second["ours"], second["verdict"]) == (4.0, "reduced budget")
+    assert third["verdict"] == "not run"
+
+
 def test_digitised_curve_is_compared_at_equal_environment_steps(study):
     study.publish(
         CURVE_ROW | {"x_value": 2, "value": 0.25},

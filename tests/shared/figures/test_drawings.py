@@ -176,6 +176,29 @@ def test_adaptation_shows_each_episode(ran):
     assert empty.axes[0].texts[0].get_text() == "no results at this scale"
 
 
+def test_published_values_along_a_test_are_marked_at_their_episodes(ran):
+    shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "kind": "raw_data"}
+    wins = {"metric": "wins", "x_value": 1, "value": 0.5}
+    ran.publish(*(shots | {"x_value": x, "value": x + 3.0} for x in range(3)), shots | wins)
+    ran.run("adapting", "ours", [8] * 4)
+    figure = adaptation_curves(load(ran, ["adapting"], ["ours"], first=0))
+    ours, published = (container.lines[0] for container in figure.axes[0].containers)
+    assert published.get_xdata().tolist() == ours.get_xdata().tolist() == [0, 1]  # a test has two episodes
+    assert published.get_ydata().tolist() == [3, 4]
+    assert legend(figure) == {"Ours", "this machine", "published (released data)"}
+    other = adaptation_curves(load(ran, ["adapting"], ["ours"], published="wins"))
+    assert other.axes[0].containers[1].lines[0].get_ydata().tolist() == [0.5]
+
+
+def test_tables_show_reruns_of_released_policies_apart_from_published_numbers(ran):
+    shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "x_value": 1}
+    ran.publish(shots | {"value": 5.0, "kind": "rerun"}, shots | {"value": 6.0, "method": "Random"})
+    ran.run("adapting", "ours", [8] * 4)
+    (ours,), (random,) = score_table(load(ran, ["adapting"], ["ours", "random"])).cells
+    assert (ours.rerun, random.published) == (5.0, 6.0)
+    assert np.isnan([ours.published, random.rerun]).all()
+
+
 def test_points_stand_beside_published(ran):
     figure = method_comparison(load(ran, ["short", "long"], ["ours", "random"]))
     axis, empty = figure.axes

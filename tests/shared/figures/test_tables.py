@@ -48,7 +48,7 @@ def test_csv_keeps_every_digit():
     assert tuple(rows[0]) == CSV_COLUMNS
     assert rows[0] == {
         "row": "RL²", "column": "n=10", "value": "6.654", "low": "6.6", "high": "6.72", "bold": "true",
-        "published": "6.7", "reference": "", "text": "",
+        "published": "6.7", "rerun": "", "reference": "", "text": "",
     }  # fmt: skip
     assert (rows[1]["value"], rows[1]["published"]) == ("", "78.3")
 

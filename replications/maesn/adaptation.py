@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.func import grad, vmap
 
-from replications.maesn.learner import MetaConfig, MetaPolicyGradient, log_ratios
+from replications.maesn.learner import MetaConfig, MetaPolicyGradient, PolicyConfig, log_ratios, surrogate
 from replications.maesn.policies import GaussianPolicy, Parameters
 from replications.maesn.rollouts import Advantages, Outputs, Trajectories
 
@@ -25,7 +25,7 @@ class Phase(NamedTuple):
     """What adaptation knows of a batch; all with a leading dimension of tasks, but for a function of one task.
 
     observations `(K, T, o)`, actions `(K, T, a)`; old: the outputs `(K, T, 2 · a)` of the policy that played;
-    advantages, excess (see `Advantages`), rewards `(K, T)`; weights `(K, T)`: shares in a mean over the task's steps.
+    advantages, excess (see `Advantages`), rewards and shares `(K, T)`: those in a mean over the task's steps.
     """
 
     observations: Tensor
@@ -34,13 +34,13 @@ class Phase(NamedTuple):
     advantages: Tensor
     excess: Tensor
     rewards: Tensor
-    weights: Tensor
+    shares: Tensor
 
 
 def likelihood_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
     """Return −mean[log π_θ(a|s) A], as MAML's code has it: its derivative neglects that θ draws the samples."""
     log_probs = policy.head.log_prob(policy(parameters, phase.observations), phase.actions)
-    return -(phase.weights * log_probs * phase.advantages).sum()
+    return -(phase.shares * log_probs * phase.advantages).sum()
 
 
 def ratio_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
@@ -49,8 +49,7 @@ def ratio_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> 
     Its gradient at the policy that played is that of `likelihood_loss`; its second derivative has one term more.
     """
     outputs = policy(parameters, phase.observations)
-    ratios = log_ratios(policy.head, outputs, phase.old, phase.actions).exp()
-    return -(phase.weights * ratios * phase.advantages).sum()
+    return -surrogate(policy.head, outputs, phase.old, phase.actions, phase.advantages, phase.shares)
 
 
 def dice_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
@@ -60,26 +59,31 @@ def dice_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> T
     """
     outputs = policy(parameters, phase.observations)
     ratios = log_ratios(policy.head, outputs, phase.old, phase.actions).cumsum(dim=-1).exp()
-    return -(phase.weights * ratios * phase.excess).sum()
+    return -(phase.shares * ratios * phase.excess).sum()
 
 
 LOSSES: dict[str, Loss] = {"likelihood": likelihood_loss, "ratio": ratio_loss, "dice": dice_loss}
 
 
-class AdaptationConfig(MetaConfig):
-    """Hyper-parameters of all methods that adapt the policy's parameters."""
+class StepConfig(PolicyConfig):
+    """Hyper-parameters of the gradient steps of a test."""
 
     inner_rate: float = Field(gt=0, description="α, at first")
     learned_rates: bool = Field(description="whether α, one for every adapted parameter, is meta-learned")
-    inner_steps: int = Field(gt=0, description="of meta-training")
     inner_loss: Literal["likelihood", "ratio", "dice"]
     later_rate: float = Field(ge=0, description="factor on α from a test's second step on")
 
 
-class GradientAdaptation(MetaPolicyGradient):
-    """Adapts parameters by gradient steps; a subclass has the outer step that meta-learns where they start."""
+class AdaptationConfig(StepConfig, MetaConfig):
+    """Hyper-parameters of all methods that meta-learn where gradient steps start."""
 
-    Config = AdaptationConfig
+    inner_steps: int = Field(gt=0, description="of meta-training")
+
+
+class GradientSteps(MetaPolicyGradient):
+    """Adapts parameters by gradient steps."""
+
+    Config = StepConfig
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
         """Draw the policy's parameters, and with `learned_rates` a step size for each."""
@@ -119,8 +123,8 @@ class GradientAdaptation(MetaPolicyGradient):
         """Return what adaptation knows of a batch that was `played` with `parameters`."""
         with torch.no_grad():
             old = self.outputs(parameters, played.observations)
-        weights = played.weights * len(played.valid)
-        return Phase(played.observations, played.actions, old, gains.steps, gains.excess, played.rewards, weights)
+        shares = played.shares * len(played.valid)
+        return Phase(played.observations, played.actions, old, gains.steps, gains.excess, played.rewards, shares)
 
     def step(self, parameters: Parameters, phase: Phase, factor: float = 1.0) -> Parameters:
         """Return every task's parameters after one gradient step of `factor` times the step size."""
@@ -144,7 +148,28 @@ class GradientAdaptation(MetaPolicyGradient):
             parameters = self.step(parameters, phase)
         return parameters
 
-    # --- Meta-training ---
+    # --- Test ---
+
+    def begin(self, tasks: Array) -> Parameters:
+        """Return what is meta-learned, for every task."""
+        with torch.no_grad():
+            return self.shared(len(tasks))
+
+    @torch.no_grad()
+    def advance(self, state: Parameters, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+        """Play a batch; take a gradient step, smaller from the second on."""
+        c = self.config
+        played = self.sampler.play(self.acting(state), tasks, c.test_episodes, rng, c.test_sparse)
+        if last:
+            return played, state
+        phase = self.phase(state, played, self.advantages(played))
+        return played, self.step(state, phase, 1.0 if step == 0 else c.later_rate)
+
+
+class GradientAdaptation(GradientSteps):
+    """Meta-learns where gradient steps start; a subclass has the outer step."""
+
+    Config = AdaptationConfig
 
     def train(self) -> dict[str, float]:
         """Play, adapt, play again; then take the outer step."""
@@ -167,20 +192,3 @@ class GradientAdaptation(MetaPolicyGradient):
     @abstractmethod
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Change what is meta-learned, by the batches of adaptation and the one after it; return metrics."""
-
-    # --- Test ---
-
-    def begin(self, tasks: Array) -> Parameters:
-        """Return what is meta-learned, for every task."""
-        with torch.no_grad():
-            return self.shared(len(tasks))
-
-    @torch.no_grad()
-    def advance(self, adapted: Parameters, step: int, tasks: Array, rng: np.random.Generator, last: bool):
-        """Play a batch; take a gradient step, smaller from the second on."""
-        c = self.config
-        played = self.sampler.play(self.acting(adapted), tasks, c.test_episodes, rng, c.test_sparse)
-        if last:
-            return played, adapted
-        phase = self.phase(adapted, played, self.advantages(played))
-        return played, self.step(adapted, phase, 1.0 if step == 0 else c.later_rate)

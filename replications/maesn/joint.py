@@ -5,8 +5,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation
-from replications.maesn.learner import MetaConfig, MetaPolicyGradient, log_ratios
+from replications.maesn.adaptation import GradientSteps, StepConfig
+from replications.maesn.learner import MetaPolicyGradient, PolicyConfig, surrogate
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.rollouts import Advantages, Outputs, Trajectories
 from replications.maesn.tasks import SparseFamily
@@ -15,56 +15,45 @@ from shared.rl.trpo import TrustRegion, trust_region_step
 Array = np.ndarray
 
 
-class PretrainedConfig(AdaptationConfig):
+class JointConfig(PolicyConfig):
     """Hyper-parameters of a policy that is trained on all tasks at once."""
 
+    tasks: int = Field(gt=0, description="of an iteration, an episode in each")
     max_kl: float = Field(gt=0, description="δ")
     damping: float = Field(ge=0, description="of the Fisher matrix")
 
 
-class RandomPolicy(GradientAdaptation):
+class PretrainedConfig(JointConfig, StepConfig):
+    """Hyper-parameters of such a policy that a test adapts."""
+
+
+class RandomPolicy(GradientSteps):
     """A policy as it is drawn, which a test then adapts by gradient steps."""
 
     def train(self) -> dict[str, float]:
         """Refuse: there is nothing to train."""
         raise RuntimeError("a random policy is not trained")
 
-    def outer_step(self, phases, after):
-        """Refuse: there is nothing to train."""
-        return self.train()
 
-
-class Pretrained(GradientAdaptation):
+class Pretrained(GradientSteps):
     """One policy trained by TRPO on many tasks, one episode each; a test adapts it by gradient steps."""
 
     Config = PretrainedConfig
 
     def train(self) -> dict[str, float]:
-        """Play an episode in each of `episodes` tasks, pooled as if they were one; take a step of TRPO."""
-        c = self.config
-        tasks = self.family.train_tasks(c.episodes, self.rng)
+        """Play an episode in each of `tasks` tasks, pooled as if they were one; take a step of TRPO."""
+        tasks = self.family.train_tasks(self.config.tasks, self.rng)
         played = pooled(self.sampler.play(self.acting(self.shared(len(tasks))), tasks, 1, self.rng, sparse=False))
         self.env_steps += int(played.valid.sum())
         observations = played.observations
         found = joint_step(self, lambda: self.policy(self.parameters, observations), played, self.advantages(played))
         return found | {"train/return": float(played.measures["return"].mean())}
 
-    def outer_step(self, phases, after):
-        """Refuse: training has no adaptation."""
-        raise RuntimeError("a pretrained policy does not adapt while it is trained")
-
-
-class OracleConfig(MetaConfig):
-    """Hyper-parameters of a policy that is told its task."""
-
-    max_kl: float = Field(gt=0, description="δ")
-    damping: float = Field(ge=0, description="of the Fisher matrix")
-
 
 class Oracle(MetaPolicyGradient):
     """One policy trained by TRPO on many tasks, one episode each, that is told which one it is in; nothing adapts."""
 
-    Config = OracleConfig
+    Config = JointConfig
 
     def make_policy(self, states: int, actions: int) -> GaussianPolicy:
         """Return a policy of observations and task features."""
@@ -82,9 +71,8 @@ class Oracle(MetaPolicyGradient):
         return lambda observations: self.policy(self.parameters, self.told(observations, tasks))
 
     def train(self) -> dict[str, float]:
-        """Play an episode in each of `episodes` tasks, pooled as if they were one; take a step of TRPO."""
-        c = self.config
-        tasks = self.family.train_tasks(c.episodes, self.rng)
+        """Play an episode in each of `tasks` tasks, pooled as if they were one; take a step of TRPO."""
+        tasks = self.family.train_tasks(self.config.tasks, self.rng)
         apart = self.sampler.play(self.acting(tasks), tasks, 1, self.rng, sparse=False)
         self.env_steps += int(apart.valid.sum())
         told = apart._replace(observations=self.told(apart.observations, tasks))
@@ -98,7 +86,7 @@ class Oracle(MetaPolicyGradient):
         """Return nothing: nothing adapts."""
 
     @torch.no_grad()
-    def advance(self, adapted: None, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+    def advance(self, state: None, step: int, tasks: Array, rng: np.random.Generator, last: bool):
         """Play a batch."""
         c = self.config
         return self.sampler.play(self.acting(tasks), tasks, c.test_episodes, rng, c.test_sparse), None
@@ -118,11 +106,11 @@ def joint_step(learner: MetaPolicyGradient, outputs, played: Trajectories, gains
         old = outputs()
 
     def objective(new: Tensor) -> Tensor:
-        return (played.weights * log_ratios(head, new, old, played.actions).exp() * gains.steps).sum()
+        return surrogate(head, new, old, played.actions, gains.steps, played.shares)
 
     parameters = [value for name, value in learner.parameters.items() if not name.startswith("rate/")]
     region = TrustRegion(c.max_kl, damping=c.damping)
-    return trust_region_step(parameters, outputs, objective, head, played.weights, region).metrics
+    return trust_region_step(parameters, outputs, objective, head, played.shares, region).metrics
 
 
 class NoConfig(BaseModel):

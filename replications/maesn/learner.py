@@ -19,20 +19,25 @@ Array = np.ndarray
 WAY = 20  # parts of an episode's way that are kept
 
 
-class MetaConfig(BaseModel):
-    """Hyper-parameters of all methods here; the published values are in `replication.yaml`."""
+class PolicyConfig(BaseModel):
+    """Hyper-parameters of all policies here and of their tests; the published values are in `replication.yaml`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: tuple[int, ...] = Field(description="widths of the policy's hidden layers")
     activation: Literal["relu", "tanh"]
     reach: float = Field(gt=0, description="actions in ±reach stand for the actuators' whole range")
-    meta_batch: int = Field(gt=0, description="N, tasks of one meta-iteration")
-    episodes: int = Field(gt=0, description="K, episodes per task, before and again after adaptation")
     discount: float = Field(gt=0, le=1)
     gae_lambda: float = Field(ge=0, le=1)
     test_episodes: int = Field(gt=0, description="episodes of one adaptation step of a test")
     test_sparse: bool = Field(description="whether tests pay the family's sparse rewards")
+
+
+class MetaConfig(PolicyConfig):
+    """Hyper-parameters of all that meta-learns."""
+
+    meta_batch: int = Field(gt=0, description="N, tasks of one meta-iteration")
+    episodes: int = Field(gt=0, description="K, episodes per task, before and again after adaptation")
 
 
 class MetaPolicyGradient(ABC):
@@ -42,16 +47,16 @@ class MetaPolicyGradient(ABC):
     episodes of its batch: step 0 is what the policy earns before it adapts.
     """
 
-    Config: ClassVar[type[MetaConfig]]
+    Config: ClassVar[type[PolicyConfig]]
 
-    def __init__(self, family: TaskFamily, config: MetaConfig, seed: np.random.SeedSequence, device: str = "cpu"):
-        weights, draws = seed.spawn(2)
+    def __init__(self, family: TaskFamily, config: PolicyConfig, seed: np.random.SeedSequence, device: str = "cpu"):
+        start, draws = seed.spawn(2)
         self.family, self.config, self.device = family, config, device
         self.rng = np.random.default_rng(draws)
         self.env_steps = 0
         self.sampler = Sampler(family, config.reach, device)
         self.policy = self.make_policy(family.observation_space.shape[0], family.action_space.shape[0])
-        generator = torch.Generator().manual_seed(int(weights.generate_state(1)[0]))
+        generator = torch.Generator().manual_seed(int(start.generate_state(1)[0]))
         self.parameters = {
             name: value.to(device).requires_grad_() for name, value in self.initial_parameters(generator).items()
         }
@@ -83,17 +88,17 @@ class MetaPolicyGradient(ABC):
         """Return what a test of `tasks` adapts, before any step."""
 
     @abstractmethod
-    def advance(self, adapted: Any, step: int, tasks: Array, rng: np.random.Generator, last: bool):
-        """Play a batch with what is `adapted` so far; return it, and what adapts next (the same after the `last`)."""
+    def advance(self, state: Any, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+        """Play a batch with `state`, what adapts; return the batch, and the next state (the same after the `last`)."""
 
     def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
         """Test on `tasks`: `episodes` batches of `test_episodes`, an adaptation step between two; `(tasks, episodes)`.
 
         Returns means over the episodes of each batch, and `whereabouts`.
         """
-        adapted, reports = self.begin(tasks), []
+        state, reports = self.begin(tasks), []
         for step in range(episodes):
-            played, adapted = self.advance(adapted, step, tasks, rng, last=step == episodes - 1)
+            played, state = self.advance(state, step, tasks, rng, last=step == episodes - 1)
             reports.append(
                 {name: values.mean(axis=1) for name, values in played.measures.items()} | whereabouts(played)
             )
@@ -121,7 +126,7 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
 
     `angle_spread`, in degrees, and `x_spread`, `y_spread`: standard deviations over episodes of the angle from the
     origin under which they end, and of the place itself; `x00`, `y00` and so on: the way of the first one, in so many
-    equal parts of the horizon as `WAY`.
+    equal parts of the longest episode as `WAY`.
     """
     steps = played.valid.sum(dim=2).cpu().numpy()
     n, k = np.indices(steps.shape)
@@ -142,3 +147,8 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
 def log_ratios(head: Head, outputs: Tensor, old: Tensor, actions: Tensor) -> Tensor:
     """Return log π(a) − log π_old(a) of `actions` `(…, a)` by the two policies' outputs `(…, 2 · a)`."""
     return head.log_prob(outputs, actions) - head.log_prob(old, actions)
+
+
+def surrogate(head: Head, outputs: Tensor, old: Tensor, actions: Tensor, advantages: Tensor, shares: Tensor) -> Tensor:
+    """Return the mean of π(a)/π_old(a) A in which each of the advantages `(…)` has its share."""
+    return (shares * log_ratios(head, outputs, old, actions).exp() * advantages).sum()

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from replications.maesn.learner import MetaConfig, MetaPolicyGradient, log_ratios
+from replications.maesn.learner import MetaConfig, MetaPolicyGradient, surrogate
 from replications.maesn.policies import GaussianPolicy, Parameters
 from replications.maesn.rollouts import Advantages, Outputs, Trajectories
 from shared.rl.trpo import TrustRegion, trust_region_step
@@ -101,7 +101,7 @@ class MAESN(MetaPolicyGradient):
         """Return what is meta-learned of training tasks `indices` `(N,)`."""
         return Latents(self.parameters["latent_mean"][indices], self.parameters["latent_log_std"][indices])
 
-    def adapted(self, latents: Latents, z: Tensor, advantages: Tensor, factor: float = 1.0) -> Latents:
+    def step(self, latents: Latents, z: Tensor, advantages: Tensor, factor: float = 1.0) -> Latents:
         """Return `latents` after one step of `factor` times the meta-learned size."""
         steps = (factor * self.parameters[name] for name in ("step_mean", "step_log_std"))
         return inner_step(latents, z, advantages, *steps)
@@ -116,16 +116,16 @@ class MAESN(MetaPolicyGradient):
         with torch.no_grad():
             latents = self.latents(indices)
             z = latents.at(self.noise(c.meta_batch, c.episodes, self.rng))
-        before, weights = self.play(self.acting(z), tasks, c.episodes)
+        before, before_gains = self.play(self.acting(z), tasks, c.episodes)
 
         def posterior() -> Latents:
-            return self.adapted(self.latents(indices), z, weights.episodes)
+            return self.step(self.latents(indices), z, before_gains.episodes)
 
         noise = self.noise(c.meta_batch, c.episodes, self.rng)
         with torch.no_grad():
             found = posterior()
-        after, gains = self.play(self.acting(found.at(noise)), tasks, c.episodes)
-        return self.outer_step(posterior, indices, noise, after, gains) | {
+        after, after_gains = self.play(self.acting(found.at(noise)), tasks, c.episodes)
+        return self.outer_step(posterior, indices, noise, after, after_gains) | {
             "before/return": float(before.measures["return"].mean()),
             "after/return": float(after.measures["return"].mean()),
             "latent/moved": float((found.mean - latents.mean).norm(dim=1).mean()),
@@ -153,16 +153,15 @@ class MAESN(MetaPolicyGradient):
             return self.policy(self.parameters, torch.cat([seen, z], dim=-1))
 
         def measured() -> tuple[Tensor, Tensor]:
-            weights = after.weights[:, :some]
-            return outputs(some), weights / weights.sum()
+            shares = after.shares[:, :some]
+            return outputs(some), shares / shares.sum()
 
         with torch.no_grad():
             old = outputs()
 
         def objective(new: Tensor) -> Tensor:
-            ratios = log_ratios(head, new, old, after.actions).exp()
             divergence = self.latents(indices).kl_to_prior().mean()
-            return (after.weights * ratios * gains.steps).sum() - c.kl_weight * divergence
+            return surrogate(head, new, old, after.actions, gains.steps, after.shares) - c.kl_weight * divergence
 
         learned = list(self.meta_learned().values())
         found = trust_region_step(
@@ -170,7 +169,7 @@ class MAESN(MetaPolicyGradient):
             outputs,
             objective,
             head,
-            after.weights,
+            after.shares,
             TrustRegion(c.max_kl),
             measured if some < c.episodes else None,
         )
@@ -197,20 +196,20 @@ class MAESN(MetaPolicyGradient):
         return Latents(zeros, zeros.clone())
 
     @torch.no_grad()
-    def advance(self, adapted: Latents, step: int, tasks: Array, rng: np.random.Generator, last: bool):
-        """Play a batch with latents of `adapted`; the first `full_steps` steps have their full size."""
+    def advance(self, state: Latents, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+        """Play a batch with latents of `state`; the first `full_steps` steps have their full size."""
         c = self.config
-        z = adapted.at(self.noise(len(tasks), c.test_episodes, rng))
+        z = state.at(self.noise(len(tasks), c.test_episodes, rng))
         played = self.sampler.play(self.acting(z), tasks, c.test_episodes, rng, c.test_sparse)
         measures = {}
-        for name, values in zip(("mean", "std"), (adapted.mean, adapted.log_std.exp()), strict=True):
+        for name, values in zip(("mean", "std"), (state.mean, state.log_std.exp()), strict=True):
             for j, column in enumerate(values.cpu().double().T.numpy()):
                 measures[f"latent_{name}{j}"] = np.repeat(column[:, None], c.test_episodes, axis=1)
         played.measures.update(measures)
         if last:
-            return played, adapted
+            return played, state
         factor = 0.5 ** max(0, step + 1 - c.full_steps)
-        return played, self.adapted(adapted, z, self.advantages(played).episodes, factor)
+        return played, self.step(state, z, self.advantages(played).episodes, factor)
 
 
 class LatentSpace(MAESN):

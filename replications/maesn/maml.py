@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation, Phase
-from replications.maesn.learner import log_ratios
+from replications.maesn.learner import surrogate
 from replications.maesn.policies import GaussianPolicy, Parameters
 from shared.rl.trpo import TrustRegion, trust_region_step
 
@@ -29,24 +29,24 @@ class MAML(GradientAdaptation):
         """Maximise the mean over tasks of mean[π_θ'(a|s)/π_old(a|s) A], θ' a function of θ, by one step of TRPO."""
         c, head = self.config, self.policy.head
         some = max(1, round(c.fisher_share * c.episodes))
-        weights = after.weights / len(after.weights)
+        shares = after.shares / len(after.shares)
 
         def outputs(episodes: int = c.episodes) -> Tensor:
             return self.outputs(self.adapted(phases), after.observations[:, :episodes])
 
         def measured() -> tuple[Tensor, Tensor]:
-            return outputs(some), weights[:, :some] / weights[:, :some].sum()
+            return outputs(some), shares[:, :some] / shares[:, :some].sum()
 
         def objective(new: Tensor) -> Tensor:
-            ratios = log_ratios(head, new, after.old, after.actions).exp()
-            return (weights * ratios * after.advantages).sum() + self.bonus(phases, after)
+            gained = surrogate(head, new, after.old, after.actions, after.advantages, shares)
+            return gained + self.bonus(phases, after)
 
         found = trust_region_step(
             list(self.parameters.values()),
             outputs,
             objective,
             head,
-            weights,
+            shares,
             TrustRegion(c.max_kl, damping=c.damping),
             measured if some < c.episodes else None,
         )
@@ -70,11 +70,11 @@ def exploration_bonus(learner: GradientAdaptation, first: Phase, after: Phase) -
 
     Ã are the rewards after adaptation, standardised over the whole meta-batch; a⁰ the actions of the `first` batch.
     """
-    earned = (after.weights * after.rewards).sum(dim=(1, 2))
-    spread = (after.weights * (after.rewards - earned.mean()).square()).sum(dim=(1, 2)).mean().sqrt()
+    earned = (after.shares * after.rewards).sum(dim=(1, 2))
+    spread = (after.shares * (after.rewards - earned.mean()).square()).sum(dim=(1, 2)).mean().sqrt()
     standardised = (earned - earned.mean()) / (spread + 1e-8)
     outputs = learner.outputs(learner.shared(len(earned)), first.observations)
-    log_probs = (first.weights * learner.policy.head.log_prob(outputs, first.actions)).sum(dim=(1, 2))
+    log_probs = (first.shares * learner.policy.head.log_prob(outputs, first.actions)).sum(dim=(1, 2))
     return (standardised * log_probs).mean()
 
 

@@ -56,7 +56,7 @@ class VPG(AdamAdaptation):
         """Return the mean over tasks of mean[log π_θ'(a|s) A], θ' a function of θ."""
         outputs = self.outputs(self.adapted(phases), after.observations)
         log_probs = self.policy.head.log_prob(outputs, after.actions)
-        return (after.weights * log_probs * after.advantages).sum() / len(after.weights)
+        return (after.shares * log_probs * after.advantages).sum() / len(after.shares)
 
 
 class EMAMLVPG(VPG):
@@ -102,15 +102,15 @@ class ProMP(AdamAdaptation):
 
         Both are means over tasks; the divergence is one over adaptation steps, too.
         """
-        parameters, divergences = self.shared(len(after.weights)), []
+        parameters, divergences = self.shared(len(after.shares)), []
         for phase in phases:
             outputs = self.outputs(parameters, phase.observations)
-            divergences.append((phase.weights * self.policy.head.kl(phase.old, outputs)).sum() / len(phase.weights))
+            divergences.append((phase.shares * self.policy.head.kl(phase.old, outputs)).sum() / len(phase.shares))
             parameters = self.step(parameters, phase)
         outputs = self.outputs(parameters, after.observations)
         log_probs, old = (self.policy.head.log_prob(of, after.actions) for of in (outputs, after.old))
         clipped = clipped_surrogate(log_probs, old, after.advantages, self.config.clip)
-        return (after.weights * clipped).sum() / len(after.weights), torch.stack(divergences).mean()
+        return (after.shares * clipped).sum() / len(after.shares), torch.stack(divergences).mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all state, η too."""

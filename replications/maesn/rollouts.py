@@ -32,7 +32,7 @@ class Trajectories(NamedTuple):
     places: Array
 
     @property
-    def weights(self) -> Tensor:
+    def shares(self) -> Tensor:
         """The share of every step in a mean over tasks of means over their steps, `(N, K, T)`; they add up to 1."""
         counts = self.valid.sum(dim=(1, 2), keepdim=True)
         return self.valid / (counts * len(self.valid))
@@ -108,7 +108,7 @@ class Advantages(NamedTuple):
     """Of steps `(N, K, T)` and of whole episodes `(N, K)`, normalised within each task.
 
     `excess` `(N, K, T)`: what every step earned beyond the baseline's expectation, γ^t (r_t + γ V_{t+1} − V_t), in
-    units of its standard deviation over the task's batch.
+    the units in which the advantages of the task's steps have standard deviation 1.
     """
 
     steps: Tensor
@@ -131,7 +131,7 @@ def advantages(played: Trajectories, discount: float, gae_lambda: float) -> Adva
     after = torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], dim=2)
     powers = discount ** torch.arange(values.shape[2], dtype=values.dtype, device=device)
     excess = powers * (rewards + discount * after - values) * valid
-    spread = (excess.square().sum(dim=(1, 2), keepdim=True) / valid.sum(dim=(1, 2), keepdim=True)).sqrt()
+    spread = deviation(raw.flatten(1), valid.flatten(1))[:, None]
     first = raw[:, :, 0]
     return Advantages(
         steps=normalised(raw.flatten(1), valid.flatten(1)).view(raw.shape),
@@ -142,7 +142,14 @@ def advantages(played: Trajectories, discount: float, gae_lambda: float) -> Adva
 
 def normalised(x: Tensor, valid: Tensor) -> Tensor:
     """Return rows `x` `(N, S)` with mean 0 and standard deviation 1 over what is `valid`, as float32; 0 elsewhere."""
-    count = valid.sum(dim=1, keepdim=True)
-    centred = (x - (x * valid).sum(dim=1, keepdim=True) / count) * valid
-    spread = (centred.square().sum(dim=1, keepdim=True) / count).sqrt()
-    return (centred / (spread + 1e-8)).float()
+    return (centred(x, valid) / (deviation(x, valid) + 1e-8)).float()
+
+
+def centred(x: Tensor, valid: Tensor) -> Tensor:
+    """Return rows `x` `(N, S)` minus their mean over what is `valid`; 0 elsewhere."""
+    return (x - (x * valid).sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True)) * valid
+
+
+def deviation(x: Tensor, valid: Tensor) -> Tensor:
+    """Return the standard deviation `(N, 1)` of rows `x` `(N, S)` over what is `valid`."""
+    return (centred(x, valid).square().sum(dim=1, keepdim=True) / valid.sum(dim=1, keepdim=True)).sqrt()

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from replications.maesn.learner import MetaConfig, MetaPolicyGradient, log_ratios
+from replications.maesn.learner import MetaPolicyGradient, PolicyConfig, surrogate
 from replications.maesn.policies import Parameters
 from replications.maesn.rollouts import Advantages, Trajectories, advantages
 from shared.rl.trpo import TrustRegion, trust_region_step
@@ -19,13 +19,13 @@ from shared.rl.trpo import TrustRegion, trust_region_step
 Array = np.ndarray
 
 
-class Config(MetaConfig):
+class Config(PolicyConfig):
     """Hyper-parameters of learning from scratch."""
 
     algorithm: Literal["trpo", "reinforce"]
     max_kl: float = Field(gt=0, description="δ, of TRPO")
     learning_rate: float = Field(gt=0, description="of REINFORCE, by Adam")
-    bonus: float = Field(ge=0, description="of a step whose novelty is the batch's mean; 0: no bonus")
+    bonus: float = Field(ge=0, description="of a step whose novelty is the mean of the first batch; 0: no bonus")
 
 
 class Novelty:
@@ -38,6 +38,7 @@ class Novelty:
                 nn.Sequential(nn.Linear(states, 64), nn.ReLU(), nn.Linear(64, 16)).to(device) for _ in range(2)
             )
         self.optimiser = torch.optim.Adam(self.learning.parameters(), lr=1e-3)
+        self.unit: float | None = None
 
     def errors(self, observations: Tensor) -> Tensor:
         """Return the squared errors `(…)` in `observations` `(…, o)`."""
@@ -46,13 +47,15 @@ class Novelty:
         return (self.learning(observations) - wanted).square().mean(dim=-1)
 
     def learn(self, observations: Tensor, valid: Tensor) -> Tensor:
-        """Return the novelty `(…)` of `observations` relative to the batch's mean, then take a step of learning."""
+        """Return the novelty `(…)` of `observations` relative to the first batch; then take a step of learning."""
         errors = self.errors(observations.clamp(-10, 10))
         mean = (errors * valid).sum() / valid.sum()
         self.optimiser.zero_grad()
         mean.backward()
         self.optimiser.step()
-        return (errors / (mean + 1e-12)).detach()
+        if self.unit is None:
+            self.unit = mean.item() + 1e-12
+        return errors.detach() / self.unit
 
 
 class Scratch(MetaPolicyGradient):
@@ -67,7 +70,7 @@ class Scratch(MetaPolicyGradient):
     def begin(self, tasks: Array) -> None:
         """Return nothing: every task has a test of its own."""
 
-    def advance(self, adapted, step, tasks, rng, last):
+    def advance(self, state, step, tasks, rng, last):
         """Refuse: every task has a test of its own."""
         raise RuntimeError("tasks are learned one by one")
 
@@ -98,21 +101,21 @@ class Scratch(MetaPolicyGradient):
     def _improve(
         self, parameters: Parameters, optimiser: torch.optim.Optimizer, played: Trajectories, gains: Advantages
     ) -> None:
-        head, weights = self.policy.head, played.weights
+        head, shares = self.policy.head, played.shares
 
         def outputs() -> Tensor:
             return self.policy(parameters, played.observations)
 
         if self.config.algorithm == "reinforce":
             optimiser.zero_grad()
-            (-(weights * head.log_prob(outputs(), played.actions) * gains.steps).sum()).backward()
+            (-(shares * head.log_prob(outputs(), played.actions) * gains.steps).sum()).backward()
             optimiser.step()
             return
         with torch.no_grad():
             old = outputs()
 
         def objective(new: Tensor) -> Tensor:
-            return (weights * log_ratios(head, new, old, played.actions).exp() * gains.steps).sum()
+            return surrogate(head, new, old, played.actions, gains.steps, shares)
 
         region = TrustRegion(self.config.max_kl)
-        trust_region_step(list(parameters.values()), outputs, objective, head, weights, region)
+        trust_region_step(list(parameters.values()), outputs, objective, head, shares, region)

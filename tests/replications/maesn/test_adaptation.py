@@ -183,7 +183,7 @@ def test_clipping_and_penalty_of_promp_by_hand(make):
     played, gains = learner.play(learner.acting(adapted), tasks, 4)
     after = learner.phase(adapted, played, gains)
     clipped, divergence = learner.surrogate([phase], after)
-    assert clipped.item() == pytest.approx((after.weights * after.advantages).sum().item(), abs=1e-5)
+    assert clipped.item() == pytest.approx((after.shares * after.advantages).sum().item(), abs=1e-5)
     assert divergence.item() == pytest.approx(0, abs=1e-6)
     # Move the starting mean by (1, 0): KL ½; ratios beyond 1 ± 0.3 count as if they were at the bound.
     with torch.no_grad():
@@ -196,7 +196,7 @@ def test_clipping_and_penalty_of_promp_by_hand(make):
         bounded = torch.minimum(ratio * after.advantages, ratio.clamp(0.7, 1.3) * after.advantages)
     assert divergence.item() == pytest.approx(0.5, abs=1e-5)
     assert ((ratio - 1).abs() > 0.3).any()
-    assert clipped.item() == pytest.approx((after.weights * bounded).sum().item(), abs=1e-5)
+    assert clipped.item() == pytest.approx((after.shares * bounded).sum().item(), abs=1e-5)
 
 
 @pytest.mark.parametrize(("divergence", "factor"), [(0.02, 2.0), (0.01, 1.0), (0.005, 0.5)])

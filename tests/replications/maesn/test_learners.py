@@ -109,12 +109,12 @@ def test_normalised_rows_by_hand():
     torch.testing.assert_close(normalised(x, valid), torch.tensor([[-1.0, 1.0, 0.0]]))
 
 
-def test_weights_give_every_task_the_same_share():
+def test_shares_give_every_task_the_same_share():
     valid = torch.tensor([[[True, True], [True, False]], [[True, True], [True, True]]])
     zeros = torch.zeros(2, 2, 2)
-    weights = Trajectories(zeros, zeros, zeros, valid, {}, None).weights
-    torch.testing.assert_close(weights[0], torch.tensor([[1 / 6, 1 / 6], [1 / 6, 0]]))
-    torch.testing.assert_close(weights[1], torch.full((2, 2), 1 / 8))
+    shares = Trajectories(zeros, zeros, zeros, valid, {}, None).shares
+    torch.testing.assert_close(shares[0], torch.tensor([[1 / 6, 1 / 6], [1 / 6, 0]]))
+    torch.testing.assert_close(shares[1], torch.full((2, 2), 1 / 8))
 
 
 def test_a_policy_by_hand_and_with_parameters_of_every_task():

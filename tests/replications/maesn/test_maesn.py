@@ -92,13 +92,13 @@ def test_the_outer_gradient_reaches_everything_along_the_reparameterised_path(ma
 
 def test_steps_of_a_test_are_halved(make, monkeypatch):
     learner = make("maesn")
-    factors, adapted = [], learner.adapted
+    factors, step = [], learner.step
 
     def note(latents, z, gains, factor):
         factors.append(factor)
-        return adapted(latents, z, gains, factor)
+        return step(latents, z, gains, factor)
 
-    monkeypatch.setattr(learner, "adapted", note)
+    monkeypatch.setattr(learner, "step", note)
     learner.adapt(learner.family.test_tasks(1, None), 6, np.random.default_rng(0))
     assert factors == [1, 1, 0.5, 0.25, 0.125]
 

@@ -173,22 +173,28 @@ class GradientAdaptation(GradientSteps):
 
     def train(self) -> dict[str, float]:
         """Play, adapt, play again; then take the outer step."""
+        phases, after = self.sample()
+        metrics = self.outer_step(phases, after)
+        std = float(self.parameters["log_std"].detach().exp().mean())
+        returns = {"before/return": episode_return(phases[0]), "after/return": episode_return(after)}
+        return returns | {"policy/std": std} | metrics
+
+    def sample(self) -> tuple[list[Phase], Phase]:
+        """Play a meta-batch: a batch before each adaptation step, and one after the last."""
         c = self.config
-        tasks = self.family.train_tasks(c.meta_batch, self.rng)
-        phases, reports = [], []
+        tasks, phases = self.family.train_tasks(c.meta_batch, self.rng), []
         with torch.no_grad():
             parameters = self.shared(c.meta_batch)
             for _ in range(c.inner_steps):
-                played, gains = self.play(self.acting(parameters), tasks, c.episodes)
-                phases.append(self.phase(parameters, played, gains))
-                reports.append(played.measures["return"].mean())
+                phases.append(self.phase(parameters, *self.play(self.acting(parameters), tasks, c.episodes)))
                 parameters = self.step(parameters, phases[-1])
-        played, gains = self.play(self.acting(parameters), tasks, c.episodes)
-        metrics = self.outer_step(phases, self.phase(parameters, played, gains))
-        std = float(self.parameters["log_std"].detach().exp().mean())
-        returns = {"before/return": float(reports[0]), "after/return": float(played.measures["return"].mean())}
-        return returns | {"policy/std": std} | metrics
+        return phases, self.phase(parameters, *self.play(self.acting(parameters), tasks, c.episodes))
 
     @abstractmethod
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Change what is meta-learned, by the batches of adaptation and the one after it; return metrics."""
+
+
+def episode_return(phase: Phase) -> float:
+    """Return the mean return of the episodes of all tasks."""
+    return float(phase.rewards.double().sum(dim=-1).mean())

@@ -50,6 +50,19 @@ def inner_step(latents: Latents, z: Tensor, advantages: Tensor, step_mean: Tenso
     return Latents(mean, log_std)
 
 
+class State(NamedTuple):
+    """What adapts to tasks: their latents. The policy's parameters are the same for all of them."""
+
+    latents: Latents
+    parameters: Parameters
+
+
+def with_latents(observations: Tensor, z: Tensor) -> Tensor:
+    """Return observations `(N, K, …, o)` with the latents `z` `(N, K, d)` of their episodes behind them."""
+    shape = observations.shape[:-1]
+    return torch.cat([observations, z.view(*z.shape[:2], *[1] * (len(shape) - 2), -1).expand(*shape, -1)], dim=-1)
+
+
 class Config(MetaConfig):
     """Hyper-parameters of MAESN; the published values are in `replication.yaml`."""
 
@@ -86,25 +99,35 @@ class MAESN(MetaPolicyGradient):
             "step_log_std": torch.full((c.latent_size,), c.step_size),
         }
 
-    # --- Playing ---
+    # --- What adapts: a state ---
 
-    def acting(self, z: Tensor) -> Outputs:
-        """Return the policy with a latent per episode, `z` `(N, K, d)`, as a function of observations `(N, K, o)`."""
-        return lambda observations: self.policy(self.parameters, torch.cat([observations, z], dim=-1))
+    def known(self, indices: Tensor) -> State:
+        """Return what is meta-learned of training tasks `indices` `(N,)`."""
+        latents = Latents(self.parameters["latent_mean"][indices], self.parameters["latent_log_std"][indices])
+        return State(latents, self.parameters)
+
+    def unknown(self, tasks: int) -> State:
+        """Return the prior for each of so many new tasks."""
+        zeros = torch.zeros(tasks, self.config.latent_size, device=self.device)
+        return State(Latents(zeros, zeros.clone()), self.parameters)
+
+    def step(self, state: State, z: Tensor, played: Trajectories, gains: Advantages, factor: float = 1.0) -> State:
+        """Return `state` after a step of `factor` times the meta-learned size, by a batch `played` with latents `z`."""
+        steps = (factor * self.parameters[name] for name in ("step_mean", "step_log_std"))
+        return state._replace(latents=inner_step(state.latents, z, gains.episodes, *steps))
+
+    def outputs(self, state: State, z: Tensor, observations: Tensor) -> Tensor:
+        """Return the policy's outputs for observations `(N, K, …, o)` of episodes with latents `z` `(N, K, d)`."""
+        return self.policy(state.parameters, with_latents(observations, z))
+
+    def acting(self, state: State, z: Tensor) -> Outputs:
+        """Return the policy with a latent per episode, as a function of observations `(N, K, o)`."""
+        return lambda observations: self.outputs(state, z, observations)
 
     def noise(self, tasks: int, episodes: int, rng: np.random.Generator) -> Tensor:
         """Draw ε `(tasks, episodes, d)`."""
         drawn = rng.standard_normal((tasks, episodes, self.config.latent_size), dtype=np.float32)
         return torch.from_numpy(drawn).to(self.device)
-
-    def latents(self, indices: Tensor) -> Latents:
-        """Return what is meta-learned of training tasks `indices` `(N,)`."""
-        return Latents(self.parameters["latent_mean"][indices], self.parameters["latent_log_std"][indices])
-
-    def step(self, latents: Latents, z: Tensor, advantages: Tensor, factor: float = 1.0) -> Latents:
-        """Return `latents` after one step of `factor` times the meta-learned size."""
-        steps = (factor * self.parameters[name] for name in ("step_mean", "step_log_std"))
-        return inner_step(latents, z, advantages, *steps)
 
     # --- Meta-training ---
 
@@ -114,26 +137,26 @@ class MAESN(MetaPolicyGradient):
         drawn = self.rng.integers(len(self.family.train_set), size=c.meta_batch)
         tasks, indices = self.family.train_set[drawn], torch.from_numpy(drawn).to(self.device)
         with torch.no_grad():
-            latents = self.latents(indices)
-            z = latents.at(self.noise(c.meta_batch, c.episodes, self.rng))
-        before, before_gains = self.play(self.acting(z), tasks, c.episodes)
+            first = self.known(indices)
+            z = first.latents.at(self.noise(c.meta_batch, c.episodes, self.rng))
+        before, before_gains = self.play(self.acting(first, z), tasks, c.episodes)
 
-        def posterior() -> Latents:
-            return self.step(self.latents(indices), z, before_gains.episodes)
+        def posterior() -> State:
+            return self.step(self.known(indices), z, before, before_gains)
 
         noise = self.noise(c.meta_batch, c.episodes, self.rng)
         with torch.no_grad():
             found = posterior()
-        after, after_gains = self.play(self.acting(found.at(noise)), tasks, c.episodes)
+        after, after_gains = self.play(self.acting(found, found.latents.at(noise)), tasks, c.episodes)
         return self.outer_step(posterior, indices, noise, after, after_gains) | {
             "before/return": float(before.measures["return"].mean()),
             "after/return": float(after.measures["return"].mean()),
-            "latent/moved": float((found.mean - latents.mean).norm(dim=1).mean()),
+            "latent/moved": float((found.latents.mean - first.latents.mean).norm(dim=1).mean()),
         }
 
     def outer_step(
         self,
-        posterior: Callable[[], Latents],
+        posterior: Callable[[], State],
         indices: Tensor,
         noise: Tensor,
         after: Trajectories,
@@ -141,16 +164,15 @@ class MAESN(MetaPolicyGradient):
     ) -> dict[str, float]:
         """Maximise mean[π_θ(a|s, μ' + ε σ')/π_old · A] − β mean KL(N(μ, σ²) ‖ N(0, I)) by one step of TRPO.
 
-        `posterior()`, that is (μ', σ'), is a function of what is meta-learned, and `noise` ε is held: the gradient
+        `posterior()`, with (μ', σ'), is a function of what is meta-learned, and `noise` ε is held: the gradient
         reaches latents and step sizes through the policy. The latents (μ, σ) are those of training tasks `indices`.
         """
         c, head = self.config, self.policy.head
         some = max(1, round(c.fisher_share * c.episodes))
 
         def outputs(episodes: int = c.episodes) -> Tensor:
-            seen = after.observations[:, :episodes]
-            z = posterior().at(noise[:, :episodes])[:, :, None].expand(*seen.shape[:3], -1)
-            return self.policy(self.parameters, torch.cat([seen, z], dim=-1))
+            state = posterior()
+            return self.outputs(state, state.latents.at(noise[:, :episodes]), after.observations[:, :episodes])
 
         def measured() -> tuple[Tensor, Tensor]:
             shares = after.shares[:, :some]
@@ -160,7 +182,7 @@ class MAESN(MetaPolicyGradient):
             old = outputs()
 
         def objective(new: Tensor) -> Tensor:
-            divergence = self.latents(indices).kl_to_prior().mean()
+            divergence = self.known(indices).latents.kl_to_prior().mean()
             return surrogate(head, new, old, after.actions, gains.steps, after.shares) - c.kl_weight * divergence
 
         learned = list(self.meta_learned().values())
@@ -174,7 +196,7 @@ class MAESN(MetaPolicyGradient):
             measured if some < c.episodes else None,
         )
         with torch.no_grad():
-            divergence = self.latents(indices).kl_to_prior().mean()
+            divergence = self.known(indices).latents.kl_to_prior().mean()
         return found.metrics | {"latent/kl": float(divergence)} | self.sizes()
 
     def meta_learned(self) -> Mapping[str, Tensor]:
@@ -190,26 +212,26 @@ class MAESN(MetaPolicyGradient):
 
     # --- Test ---
 
-    def begin(self, tasks: Array) -> Latents:
-        """Return the prior for every task, `(N, d)`."""
-        zeros = torch.zeros(len(tasks), self.config.latent_size, device=self.device)
-        return Latents(zeros, zeros.clone())
+    def begin(self, tasks: Array) -> State:
+        """Return the prior for every task."""
+        with torch.no_grad():
+            return self.unknown(len(tasks))
 
     @torch.no_grad()
-    def advance(self, state: Latents, step: int, tasks: Array, rng: np.random.Generator, last: bool):
+    def advance(self, state: State, step: int, tasks: Array, rng: np.random.Generator, last: bool):
         """Play a batch with latents of `state`; the first `full_steps` steps have their full size."""
         c = self.config
-        z = state.at(self.noise(len(tasks), c.test_episodes, rng))
-        played = self.sampler.play(self.acting(z), tasks, c.test_episodes, rng, c.test_sparse)
+        z = state.latents.at(self.noise(len(tasks), c.test_episodes, rng))
+        played = self.sampler.play(self.acting(state, z), tasks, c.test_episodes, rng, c.test_sparse)
         measures = {}
-        for name, values in zip(("mean", "std"), (state.mean, state.log_std.exp()), strict=True):
+        for name, values in zip(("mean", "std"), (state.latents.mean, state.latents.log_std.exp()), strict=True):
             for j, column in enumerate(values.cpu().double().T.numpy()):
                 measures[f"latent_{name}{j}"] = np.repeat(column[:, None], c.test_episodes, axis=1)
         played.measures.update(measures)
         if last:
             return played, state
         factor = 0.5 ** max(0, step + 1 - c.full_steps)
-        return played, self.step(state, z, self.advantages(played).episodes, factor)
+        return played, self.step(state, z, played, self.advantages(played), factor)
 
 
 class LatentSpace(MAESN):
@@ -225,7 +247,8 @@ class LatentSpace(MAESN):
         indices = torch.from_numpy(drawn).to(self.device)
         noise = self.noise(c.meta_batch, c.episodes, self.rng)
         with torch.no_grad():
-            z = self.latents(indices).at(noise)
-        played, gains = self.play(self.acting(z), self.family.train_set[drawn], c.episodes)
-        metrics = self.outer_step(lambda: self.latents(indices), indices, noise, played, gains)
+            known = self.known(indices)
+        acting = self.acting(known, known.latents.at(noise))
+        played, gains = self.play(acting, self.family.train_set[drawn], c.episodes)
+        metrics = self.outer_step(lambda: self.known(indices), indices, noise, played, gains)
         return metrics | {"after/return": float(played.measures["return"].mean())}

@@ -10,6 +10,7 @@ from torch import Tensor
 from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation, Phase
 from replications.maesn.maml import exploration_bonus
 from shared.rl.ppo import clipped_surrogate
+from shared.rl.trpo import flatten
 
 
 class AdamConfig(AdaptationConfig):
@@ -43,14 +44,35 @@ class AdamAdaptation(GradientAdaptation):
         self.optimiser.load_state_dict(state["optimiser"])
 
 
+class VPGConfig(AdamConfig):
+    """Hyper-parameters of VPG."""
+
+    noise_rounds: int = Field(ge=0, description="meta-batches by which a meta-iteration measures its gradient's noise")
+
+
 class VPG(AdamAdaptation):
     """One step of vanilla policy gradient through adaptation: LVC-VPG where the inner loss is the ratio."""
 
+    Config = VPGConfig
+
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Maximise the mean over tasks of mean[log π_θ'(a|s) A] by one step of Adam."""
+        noise = {"outer/gradient_noise": self.gradient_noise()} if self.config.noise_rounds else {}
         objective = self.objective(phases, after)
         self.ascend(objective)
-        return {"outer/objective": float(objective.detach())}
+        return {"outer/objective": float(objective.detach())} | noise
+
+    def gradient_noise(self) -> float:
+        """Return the relative standard deviation of the outer gradient over `noise_rounds` meta-batches (Fig. 3).
+
+        That is √(Σ_j Var g_j) / ‖E g‖, over the entries j of the gradient g.
+        """
+        gradients = []
+        for _ in range(self.config.noise_rounds):
+            gradient = torch.autograd.grad(self.objective(*self.sample()), list(self.parameters.values()))
+            gradients.append(flatten(gradient))
+        drawn = torch.stack(gradients)
+        return float(drawn.var(dim=0).sum().sqrt() / drawn.mean(dim=0).norm())
 
     def objective(self, phases: list[Phase], after: Phase) -> Tensor:
         """Return the mean over tasks of mean[log π_θ'(a|s) A], θ' a function of θ."""

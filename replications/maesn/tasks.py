@@ -10,6 +10,7 @@ Metres, seconds, radians.
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 import mujoco
@@ -30,6 +31,7 @@ class SparseFamily(TaskSets, MujocoFamily):
     """Tasks with a dense reward to train on and a sparse one to be tested by."""
 
     frame_skip = 1
+    final_measures: Sequence[str] = ()  # of `measures`, what an episode's last step says of it
 
     def __init__(self, tested: Tested = "held out"):
         if tested not in ("held out", "training"):
@@ -205,6 +207,7 @@ class BlockPushing(SparseFamily):
     task_dim = 16
     task_labels = (("block", 1), ("goal x (m)", 1), ("goal y (m)", 1), ("start (m)", 13))
     radius = 0.2
+    final_measures = ("blocks_moved",)
     scenes = TASKS // bodies.BLOCKS
     origins = bodies.BLOCK_SPACING * np.arange(1, bodies.BLOCKS + 1)
 
@@ -256,6 +259,13 @@ class BlockPushing(SparseFamily):
         away = np.linalg.norm(places - goals, axis=1)
         inside = away <= self.radius
         return -5 * away, -5 * np.where(inside, away, np.linalg.norm(goals, axis=1)), inside
+
+    def measures(self, moment: Moment) -> dict[str, Array]:
+        """Return also how many blocks lie more than 5 cm from where they started."""
+        starts = moment.tasks[:, 6:].reshape(-1, bodies.BLOCKS, 2)
+        now = moment.simulations.qpos[:, 3:].reshape(starts.shape)
+        moved = np.linalg.norm(now - starts, axis=2) > 0.05
+        return super().measures(moment) | {"blocks_moved": moved.sum(axis=1).astype(float)}
 
     def unrewarded(self, tasks: Array) -> Array:
         """Return −5 ‖g‖ per step."""

@@ -1,4 +1,4 @@
-"""Tests of MAESN's runs that were trained before: with a latent that is held, and in the tasks of the training."""
+"""Tests of runs that were trained before: by dense rewards, with a latent that is held, in the training tasks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from replications.maesn.maesn import MAESN, Latents
+from replications.maesn.maesn import MAESN, State
+from replications.maesn.maml import MAML
 
 Array = np.ndarray
 
 
 class Trained(MAESN):
     """MAESN, or LatentSpace, as another run has left it: its final state is `needed["trained"]`."""
+
+    def __init__(self, family, config, seed, device="cpu", needed: Mapping[str, Mapping[str, Any]] | None = None):
+        super().__init__(family, config, seed, device)
+        if needed:
+            self.load_state_dict(needed["trained"])
+
+
+class TrainedMAML(MAML):
+    """MAML as another run has left it: its final state is `needed["trained"]`."""
 
     def __init__(self, family, config, seed, device="cpu", needed: Mapping[str, Mapping[str, Any]] | None = None):
         super().__init__(family, config, seed, device)
@@ -32,9 +42,10 @@ class FixedLatent(Trained):
 class TrainedLatents(Trained):
     """A test in training tasks, which starts with the latents that were meta-learned for them."""
 
-    def begin(self, tasks: Array) -> Latents:
+    def begin(self, tasks: Array) -> State:
         """Return the latents of training tasks `tasks` `(N, task_dim)`; raise `ValueError` for others."""
         same = (tasks[:, None] == self.family.train_set).all(axis=2)
         if not same.any(axis=1).all():
             raise ValueError("latents are kept of training tasks alone: the family must have `tested: training`")
-        return self.latents(torch.from_numpy(same.argmax(axis=1)).to(self.device))
+        with torch.no_grad():
+            return self.known(torch.from_numpy(same.argmax(axis=1)).to(self.device))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from replications.maesn import maesn, maml, promp, reptile
+from replications.maesn import maesn, maml, promp, reptile, weights
 from shared.tasks.point_robot import SparsePointRobot
 
 SHARED = {
@@ -37,12 +37,13 @@ PROMP = ADAM | {"outer_steps": 3, "clip": 0.3, "kl_weight": 5e-4, "kl_target": N
 METHODS = {
     "maesn": (maesn.MAESN, MAESN),
     "latent-space": (maesn.LatentSpace, MAESN | {"learned_steps": False}),
+    "maesn-of-everything": (weights.MAESNOfEverything, MAESN | {"weight_rate": 0.1}),
     "maml": (maml.MAML, TRPO),
     "maml-learned-rates": (maml.MAML, TRPO | {"learned_rates": True}),
     "e-maml": (maml.EMAML, TRPO),
     "context-vector": (maml.ContextMAML, TRPO | {"context_size": 3}),
-    "lvc-vpg": (promp.VPG, ADAM),
-    "e-maml-vpg": (promp.EMAMLVPG, ADAM),
+    "lvc-vpg": (promp.VPG, ADAM | {"noise_rounds": 2}),
+    "e-maml-vpg": (promp.EMAMLVPG, ADAM | {"noise_rounds": 0}),
     "promp": (promp.ProMP, PROMP),
     "reptile": (reptile.Reptile, GRADIENT | {"outer_rate": 0.5}),
 }

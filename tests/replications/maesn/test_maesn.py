@@ -61,8 +61,9 @@ def test_advantages_that_cancel_make_the_derivative_of_the_mean_one():
     assert torch.autograd.grad(moved.mean.sum(), latents.mean)[0].item() == pytest.approx(1, abs=1e-6)
 
 
-def test_the_outer_gradient_reaches_everything_along_the_reparameterised_path(make, monkeypatch):
-    learner = make("maesn", meta_batch=2, episodes=3)
+@pytest.mark.parametrize("method", ["maesn", "maesn-of-everything"])
+def test_the_outer_gradient_reaches_everything_along_the_reparameterised_path(make, monkeypatch, method):
+    learner = make(method, meta_batch=2, episodes=3)
     seen = {}
 
     def record(parameters, outputs, objective, head, weights, region, measured):
@@ -90,13 +91,29 @@ def test_the_outer_gradient_reaches_everything_along_the_reparameterised_path(ma
     assert all(gradient.abs().max() > 0 for gradient in seen["gradient"].values())
 
 
+def test_where_everything_adapts_weights_follow_the_gradient_of_their_own_task(make):
+    learner = make("maesn-of-everything", weight_rate=0.5)
+    tasks, z = learner.family.train_set[:2], torch.zeros(2, 4, 2)
+    state = learner.unknown(2)
+    played, gains = learner.play(learner.acting(state, z), tasks, 4)
+    with torch.no_grad():
+        moved = learner.step(state, z, played, gains, factor=0.5).parameters
+    for task in range(2):
+        own = {name: learner.parameters[name].detach().clone().requires_grad_() for name in learner.moving}
+        seen = torch.cat([played.observations[task], torch.zeros(4, 8, 2)], dim=-1)
+        log_probs = learner.policy.head.log_prob(learner.policy(own, seen), played.actions[task])
+        (log_probs * gains.steps[task]).mean().backward()
+        for name, value in own.items():
+            torch.testing.assert_close(moved[name][task], value.detach() + 0.25 * value.grad)
+
+
 def test_steps_of_a_test_are_halved(make, monkeypatch):
     learner = make("maesn")
     factors, step = [], learner.step
 
-    def note(latents, z, gains, factor):
+    def note(state, z, played, gains, factor):
         factors.append(factor)
-        return step(latents, z, gains, factor)
+        return step(state, z, played, gains, factor)
 
     monkeypatch.setattr(learner, "step", note)
     learner.adapt(learner.family.test_tasks(1, None), 6, np.random.default_rng(0))

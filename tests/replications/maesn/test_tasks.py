@@ -5,8 +5,10 @@ import math
 import mujoco
 import numpy as np
 import pytest
+import torch
 
 from replications.maesn import maml_tasks, promp_tasks
+from replications.maesn.rollouts import Sampler
 from replications.maesn.tasks import AntGoal, BlockPushing, Wheeled
 from tests.shared.tasks.instances import made
 
@@ -149,6 +151,25 @@ def test_rewards_of_pushing_by_hand():
         assert rewards[i] == pytest.approx(-5 * away)
         assert info["sparse_reward"][i] == pytest.approx(-5 * (away if away <= 0.2 else math.hypot(*task[1:3])))
     assert info["inside"][1] == 1
+
+
+def test_blocks_that_moved_are_counted_at_the_end():
+    family = made(BlockPushing)
+    envs = family.make(1)
+    envs.set_tasks(family.test_set[:1])
+    envs.reset(seed=0)
+    qpos, step = envs.simulations.qpos.copy(), np.zeros((1, 3))
+    assert envs.step(step)[-1]["blocks_moved"] == 0
+    qpos[0, [3, 6]] += [0.06, -0.07]  # the first block's x, the second one's y
+    qpos[0, 7] += 0.04
+    envs.simulations.put(np.ones(1, dtype=bool), qpos, np.zeros_like(envs.simulations.qvel))
+    assert envs.step(step)[-1]["blocks_moved"] == 2
+
+    def still(observations):
+        return torch.cat([torch.zeros(*observations.shape[:2], 3), torch.full((*observations.shape[:2], 3), -20.0)], -1)
+
+    played = Sampler(family, 1.0, "cpu").play(still, family.test_set[:2], 3, np.random.default_rng(0), sparse=True)
+    np.testing.assert_array_equal(played.measures["blocks_moved"], np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize("family", SPARSE)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from replications.maesn.learner import WAY
+from replications.maesn.promp_tasks import CORNERS
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval, mean_interval
@@ -83,9 +85,7 @@ def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
     divergence = mean_interval(divergences(evidence, experiment, method), interval_generator())
     rng = interval_generator()
     draws = [np.arange(before.shape[1]), *rng.integers(before.shape[1], size=(DRAWS, before.shape[1]))]
-    value, *drawn = [float((spread_over(after, tasks) - spread_over(before, tasks)).mean()) for tasks in draws]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    apart = Interval(value, min(low, value), max(high, value))
+    apart = _percentiles(np.array([(spread_over(after, t) - spread_over(before, t)).mean() for t in draws]))
     most = evidence.spec.options["most"]
     return all_of(
         _bounded(divergence, "KL from the prior before adaptation, nats", most, "below", seeds),
@@ -111,15 +111,147 @@ def divergences(evidence: Evidence, experiment: str, method: str) -> np.ndarray:
     return 0.5 * (mean**2 + std**2 - 1 - 2 * np.log(std)).sum(axis=-1)
 
 
-def earns(evidence: Evidence) -> ClaimResult | None:
-    """The method's first step of adaptation gains at least `at_least`."""
+def gains_between(evidence: Evidence) -> ClaimResult | None:
+    """Between two batches of a test, `first` and `last` (default 0, 1), the method gains `at_least`, or `at_most`."""
+    options = evidence.spec.options
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
-    before, after = (evidence.scores(experiment, method, "return", step) for step in (0, 1))
+    first, last = options.get("first", 0), options.get("last", 1)
+    before, after = (evidence.scores(experiment, method, "return", step) for step in (first, last))
     if not after.size:
         return None
     gained, label = mean_interval(after - before, interval_generator()), evidence.replication.methods[method].label
-    what = f"gain of the first step, {label}"
-    return _above(gained, what, evidence.spec.options["at_least"], evidence.seeds(experiment, method))
+    what, seeds = f"return of {label} after {last} steps minus that after {first}", evidence.seeds(experiment, method)
+    if "at_most" in options:
+        return _bounded(gained, what, options["at_most"], "below", seeds)
+    return _above(gained, what, options["at_least"], seeds)
+
+
+def ends_as_high(evidence: Evidence) -> ClaimResult | None:
+    """After its last batch the first method earns as much as the second, or less by at most `margin` (default 0).
+
+    With two experiments the second method's run is in the second one, of the same family; the tasks of both count.
+    """
+    experiments, methods = evidence.spec.experiments, evidence.spec.methods
+    scores = [
+        evidence.scores(*cell, "return", "last")
+        for cell in ((experiments[0], methods[0]), (experiments[-1], methods[1]))
+    ]
+    if not all(found.size for found in scores):
+        return None
+    own, other = (evidence.replication.methods[method].label for method in methods)
+    common = min(found.shape[1] for found in scores)  # the first test tasks of a family are always the same
+    difference = difference_interval(*(found[:, :common] for found in scores), interval_generator())
+    threshold = -evidence.spec.options.get("margin", 0.0)
+    return _above(
+        difference, f"final return, {own} minus {other}", threshold, evidence.seeds(experiments[0], methods[0])
+    )
+
+
+def learns_more(evidence: Evidence) -> ClaimResult | None:
+    """The first method's mean of `metric` over training is above that of the others; None with less than two seeds."""
+    (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
+    means = {name: training_means(evidence, experiment, name) for name in (method, *others)}
+    if any(found.size < 2 for found in means.values()):
+        return None
+    labels = {name: evidence.replication.methods[name].label for name in means}
+    return all_of(*(
+        _above(
+            difference_interval(means[method][:, None], means[name][:, None], interval_generator(), level="runs"),
+            f"mean of {evidence.spec.options['metric']} over training, {labels[method]} minus {labels[name]}",
+            0.0,
+            len(means[method]),
+        )
+        for name in others
+    ))  # fmt: skip
+
+
+def training_means(evidence: Evidence, experiment: str, method: str) -> np.ndarray:
+    """Return the mean of the option's `metric` over the meta-iterations of every seed, `(seeds,)`."""
+    rows = evidence.metrics_cell(experiment, method)
+    metric = evidence.spec.options["metric"]
+    return rows.groupby("seed")[metric].mean().to_numpy() if metric in rows else np.empty(0)
+
+
+def noisier(evidence: Evidence) -> ClaimResult | None:
+    """The first method's meta-gradients have at least `times` the relative standard deviation of the second's.
+
+    A meta-iteration of each measures it; the interval is over meta-iterations, which are taken as pairs.
+    """
+    (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
+    cells = [evidence.metrics_cell(experiment, method) for method in methods]
+    if any("outer/gradient_noise" not in rows for rows in cells):
+        return None
+    noise, other = (rows.groupby("iteration")["outer/gradient_noise"].mean() for rows in cells)
+    ratios = np.log(noise / other).dropna().to_numpy()
+    mean = mean_interval(ratios[None], interval_generator())
+    labels = [evidence.replication.methods[method].label for method in methods]
+    what = f"relative standard deviation of meta-gradients, {labels[0]} over {labels[1]} (geometric mean)"
+    ratio = Interval(*np.exp([mean.value, mean.low, mean.high]).tolist())
+    return _above(ratio, what, evidence.spec.options["times"], evidence.seeds(experiment, methods[0]))
+
+
+def visits_all_corners(evidence: Evidence) -> ClaimResult | None:
+    """Before adaptation the first method comes near each of the four corners, and the other neglects one of them.
+
+    That is: of the corner that is visited in the fewest episodes, the share of episodes is at least `at_least`, and
+    larger than the other method's. An episode visits a corner that its way comes within `radius` of.
+    """
+    (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
+    visits = {name: corner_visits(evidence, experiment, name) for name in (method, other)}
+    if any(found is None for found in visits.values()):
+        return None
+    labels = {name: evidence.replication.methods[name].label for name in visits}
+    seeds, rng = evidence.seeds(experiment, method), interval_generator()
+    draws = {name: _least_shares(found, rng) for name, found in visits.items()}
+    difference = draws[method] - draws[other]
+    what = f"share of episodes near the least visited corner, {labels[method]}"
+    return all_of(
+        _above(_percentiles(draws[method]), what, evidence.spec.options["at_least"], seeds),
+        _above(_percentiles(difference), f"{what} minus {labels[other]}", 0.0, seeds),
+    )
+
+
+def corner_visits(evidence: Evidence, experiment: str, method: str) -> np.ndarray | None:
+    """Return which corners the first episodes before adaptation came near, `(episodes, 4)`; None if not run."""
+    ways = [
+        np.stack([evidence.scores(experiment, method, f"{axis}{i:02}", FIRST) for i in range(WAY + 1)], axis=-1)
+        for axis in "xy"
+    ]
+    if not ways[0].size:
+        return None
+    places = np.stack(ways, axis=-1).reshape(-1, WAY + 1, 1, 2)
+    near = np.linalg.norm(places - CORNERS, axis=-1) <= evidence.spec.options["radius"]
+    return near.any(axis=1)
+
+
+def _least_shares(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the share of the corner visited least: of all episodes, then of `DRAWS` bootstrap samples of them."""
+    samples = [np.arange(len(visits)), *rng.integers(len(visits), size=(DRAWS, len(visits)))]
+    return np.array([visits[sample].mean(axis=0).min() for sample in samples])
+
+
+def _percentiles(draws: np.ndarray) -> Interval:
+    """Return the first of `draws` with the 95 % interval of the others."""
+    value, (low, high) = float(draws[0]), np.percentile(draws[1:], [2.5, 97.5])
+    return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def quicker(evidence: Evidence) -> ClaimResult | None:
+    """The first method needs at most `at_most` of the second's seconds for as many environment steps of training."""
+    (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
+    speeds = [evidence.training_speed(experiment, method) for method in methods]
+    if None in speeds:
+        return None
+    share = speeds[1] / speeds[0]
+    labels = [evidence.replication.methods[method].label for method in methods]
+    what = f"seconds of training per environment step, {labels[0]} over {labels[1]}"
+    return _bounded(
+        Interval(share, share, share),
+        what,
+        evidence.spec.options["at_most"],
+        "below",
+        evidence.seeds(experiment, methods[0]),
+    )
 
 
 def _above(interval: Interval, statistic: str, threshold: float, seeds: int) -> ClaimResult:

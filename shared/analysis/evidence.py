@@ -170,18 +170,25 @@ class Evidence:
     def published_value(self, experiment: str, method: str, rerun: bool = False) -> float | None:
         """Return the number that this paper printed for a cell, None where it printed none.
 
-        Of values along a test (`adaptation`) it is the one of the episode that is the score. With `rerun` it is what
-        the authors' released policies earned when they were run again, which nobody published.
+        With `rerun` it is what the authors' released policies earned when they were run again, which nobody published.
+        """
+        rows = self.published_numbers(experiment, method)
+        rows = rows[(rows["kind"] == RERUN) == rerun]
+        return float(rows["value"].iloc[0]) if len(rows) else None
+
+    def published_numbers(self, experiment: str, method: str) -> pd.DataFrame:
+        """Return the published rows of a cell that are numbers for its score.
+
+        Where there are none, of values along a test (`adaptation`) those of the episode that is the score.
         """
         rows = self.published_rows(experiment, method)
-        rows = rows[(rows["kind"] == RERUN) == rerun]
         numbers = rows[rows["x_name"] == ""]
         declared = self.replication.experiments[experiment]
-        if numbers.empty and declared.published and declared.published.adaptation:
-            last, episode = declared.protocol.episodes - 1, declared.published.episode
-            wanted = last if episode == "last" else episode
-            numbers = rows[(rows["x_name"] == declared.published.adaptation) & (rows["x_value"] == wanted)]
-        return float(numbers["value"].iloc[0]) if len(numbers) else None
+        if len(numbers) or not (declared.published and declared.published.adaptation):
+            return numbers
+        episode = declared.published.episode
+        scored = declared.protocol.episodes - 1 if episode == "last" else episode
+        return rows[(rows["x_name"] == declared.published.adaptation) & (rows["x_value"] == scored)]
 
     def published_nearby(self, experiment: str, method: str, origin: str) -> float | None:
         """Return what published curves of a cell show after as many steps as ours was trained for, the mean of several.

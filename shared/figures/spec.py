@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
-from shared.analysis.published import KINDS
+from shared.analysis.published import KINDS, RERUN
 from shared.study.errors import StudyError, unknown
 
 THIRD_PARTY = "run by a third party"
@@ -75,11 +75,14 @@ def sources_note(evidence: Evidence, published: Published) -> str:
     for experiment in evidence.spec.experiments:
         for method in evidence.methods(experiment):
             rows = evidence.published_rows(experiment, method)
-            numbers = rows["x_name"] == ""
-            rows = rows[numbers] if published == "numbers" or numbers.all() else rows[~numbers]
+            along = rows["x_name"] != ""
+            curves = published == "curves" and along.any()
+            rows = rows[along] if curves else evidence.published_numbers(experiment, method)
             sources |= dict(zip(rows["source"], provenance(evidence, method, rows), strict=True))
-    named = [f"{source} ({KINDS.get(kind, kind)})" for source, kind in sources.items()]
-    return f"published: {'; '.join(named)}" if named else ""
+    named = [f"{source} ({KINDS.get(kind, kind)})" for source, kind in sources.items() if kind != RERUN]
+    rerun = [source for source, kind in sources.items() if kind == RERUN]
+    parts = [f"{what}: {'; '.join(names)}" for what, names in (("published", named), (KINDS[RERUN], rerun)) if names]
+    return " · ".join(parts)
 
 
 def provenance(evidence: Evidence, method: str, rows: pd.DataFrame) -> pd.Series:

@@ -192,11 +192,19 @@ def test_published_values_along_a_test_are_marked_at_their_episodes(ran):
 
 def test_tables_show_reruns_of_released_policies_apart_from_published_numbers(ran):
     shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "x_value": 1}
-    ran.publish(shots | {"value": 5.0, "kind": "rerun"}, shots | {"value": 6.0, "method": "Random"})
+    ran.publish(
+        shots | {"value": 5.0, "kind": "rerun", "source": "a test, Table 2"}, shots | {"value": 6.0, "method": "Random"}
+    )
     ran.run("adapting", "ours", [8] * 4)
-    (ours,), (random,) = score_table(load(ran, ["adapting"], ["ours", "random"])).cells
+    table = score_table(load(ran, ["adapting"], ["ours", "random"]))
+    (ours,), (random,) = table.cells
     assert (ours.rerun, random.published) == (5.0, 6.0)
     assert np.isnan([ours.published, random.rerun]).all()
+    assert "authors' policy 5.0" in table.to_markdown()
+    assert table.notes[-1] == (
+        "published: a test, Table 1 (printed in a table) · "
+        "measured by running the authors' released policies again: a test, Table 2"
+    )
 
 
 def test_points_stand_beside_published(ran):

@@ -49,3 +49,8 @@ class TrainedLatents(Trained):
             raise ValueError("latents are kept of training tasks alone: the family must have `tested: training`")
         with torch.no_grad():
             return self.known(torch.from_numpy(same.argmax(axis=1)).to(self.device))
+
+    def adapt(self, tasks: Array, episodes: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Test as `MAESN` does; report the meta-learned step sizes and the policy's noise besides."""
+        found = super().adapt(tasks, episodes, rng)
+        return found | {name: np.full((len(tasks), episodes), value) for name, value in self.sizes().items()}

@@ -12,36 +12,42 @@ from shared.analysis.evidence import Evidence
 from shared.analysis.scores import final_rows
 from shared.figures import theme
 from shared.figures.spec import method_label, notes, origins, read_options
+from shared.study.loading import load_object
 
 RADIUS = 2.0  # of the half circle of goals
 
 
 @theme.theme()
 def ways(evidence: Evidence) -> Figure:
-    """Draw where policies go before they adapt: a panel per method of the experiment, a line per test task.
+    """Draw where policies go: a panel per method of the experiment and adaptation step, a line per test task.
 
-    Shows the first seed. Options: `limits` (x from, x to, y from, y to), `goals` (whether the half circle
-    of goals is drawn).
+    Shows the first seed. Options: `steps` (of adaptation, default none: [0]), `limits` (x from, x to, y from, y to),
+    `goals` (whether the half circle of goals is drawn), `spread` (whether the angle's spread is told), `tasks` (how
+    many; default all).
     """
-    options = read_options(evidence, limits=(-2.5, 2.5, -1.5, 2.5), goals=True)
+    options = read_options(evidence, steps=[0], limits=(-2.5, 2.5, -1.5, 2.5), goals=True, spread=True, tasks=None)
     (experiment,) = evidence.experiments()
-    methods = evidence.methods(experiment)
-    figure, axes = theme.panels(len(methods), height=2.3)
-    for axis, method in zip(axes, methods, strict=True):
-        axis.set_title(method_label(evidence, method))
+    panels = [(method, step) for method in evidence.methods(experiment) for step in options["steps"]]
+    name = evidence.replication.experiments[experiment].family.name
+    x_label, y_label = load_object(evidence.replication.qualified(name), evidence.root).position_labels
+    figure, axes = theme.panels(len(panels), height=2.3)
+    for axis, (method, step) in zip(axes, panels, strict=True):
+        after = f", {step} step{'s' * (step > 1)}" if step else ""
+        axis.set_title(method_label(evidence, method) + after)
         rows = newest(evidence, experiment, method)
         if rows.empty:
             theme.no_results(axis)
             continue
-        rows = rows[rows["episode"] == 0]
+        rows = rows[rows["episode"] == step].head(options["tasks"] or len(rows))
         _draw_ways(axis, rows)
-        axis.text(0.02, 0.02, f"angle ± {rows['angle_spread'].mean():.1f}°", transform=axis.transAxes, fontsize=7)
+        if options["spread"]:
+            told = f"angle ± {rows['angle_spread'].mean():.1f}°"
+            axis.text(0.02, 0.02, told, transform=axis.transAxes, fontsize=7)
         if options["goals"]:
             axis.add_patch(Arc((0, 0), 2 * RADIUS, 2 * RADIUS, theta1=0, theta2=180, color="0.6", lw=1.5, zorder=0))
         left, right, bottom, top = options["limits"]
-        axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (m)")
-    axes[0].set_ylabel("y (m)")
-    told = "first seed; an episode in each test task without adaptation, a cross where it ends"
+        axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel=x_label, ylabel=y_label)
+    told = "first seed; the first episode of each test task's batch, a cross where it ends"
     theme.label_line(figure, notes(evidence, told, published="none"))
     return figure
 

@@ -3,7 +3,8 @@
 Meta-training has a dense reward; a test pays `info["sparse_reward"]`, which knows the distance within a radius of the
 goal alone and is a constant elsewhere. `info["inside"]` says whether the radius is reached. One simulator step per
 action, as in the old rllab environments. 100 tasks to train on and 100 others to test, drawn once from seeds of ours by
-the rule of the authors' code (whose own draws are in its files). With `tested: training`, tests are on the former.
+the rule of the authors' code (whose own draws are in its files). With `tested: training`, tests are on the former; with
+`pays: sparse` the sparse reward is the reward, for learners that know of one alone.
 
 Metres, seconds, radians.
 """
@@ -11,7 +12,7 @@ Metres, seconds, radians.
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import mujoco
 import numpy as np
@@ -25,6 +26,7 @@ from shared.tasks.task_sets import TaskSets
 Array = np.ndarray
 TASKS = 100
 Tested = Literal["held out", "training"]
+Pays = Literal["dense", "sparse"]
 
 
 class SparseFamily(TaskSets, MujocoFamily):
@@ -33,9 +35,12 @@ class SparseFamily(TaskSets, MujocoFamily):
     frame_skip = 1
     final_measures: Sequence[str] = ()  # of `measures`, what an episode's last step says of it
 
-    def __init__(self, tested: Tested = "held out"):
-        if tested not in ("held out", "training"):
+    def __init__(self, tested: Tested = "held out", pays: Pays = "dense"):
+        if tested not in get_args(Tested):
             raise ValueError(f"tested must be 'held out' or 'training', got '{tested}'")
+        if pays not in get_args(Pays):
+            raise ValueError(f"pays must be 'dense' or 'sparse', got '{pays}'")
+        self.pays = pays
         self.train_set, held_out = self.draw_sets()
         self.test_set = self.train_set if tested == "training" else held_out
         super().__init__()
@@ -49,8 +54,9 @@ class SparseFamily(TaskSets, MujocoFamily):
         """Return what an episode earns that never reaches the radius, costs of control and contact apart, `(N,)`."""
 
     def reward(self, moment: Moment) -> Array:
-        """Return the dense rewards `(N,)`."""
-        return self._rewards(moment)[0]
+        """Return the rewards that the family pays, `(N,)`."""
+        dense, sparse, _ = self._rewards(moment)
+        return sparse if self.pays == "sparse" else dense
 
     def measures(self, moment: Moment) -> dict[str, Array]:
         """Return the sparse rewards, and whether the radius is reached."""

@@ -86,6 +86,16 @@ def test_a_hundred_tasks_to_train_on_and_a_hundred_others_to_test(family):
 def test_who_may_be_tested_is_said_where_it_is_not_known():
     with pytest.raises(ValueError, match="tested must be 'held out' or 'training', got 'all'"):
         Wheeled(tested="all")
+    with pytest.raises(ValueError, match="pays must be 'dense' or 'sparse', got 'both'"):
+        Wheeled(pays="both")
+
+
+@pytest.mark.parametrize("family", SPARSE)
+def test_a_family_that_pays_sparse_rewards_pays_what_others_report(family):
+    dense, sparse = made(family), family(pays="sparse")
+    _, (_, _, _, _, info) = playing(dense, dense.test_set[:4], 3)
+    _, (_, rewards, _, _, _) = playing(sparse, dense.test_set[:4], 3)
+    np.testing.assert_array_equal(rewards, info["sparse_reward"])
 
 
 @pytest.mark.parametrize("family", [Wheeled, AntGoal])

@@ -45,20 +45,19 @@ def adaptation_curves(evidence: Evidence) -> Figure:
     )
     check_names(evidence, "levels", "method", options["levels"])
     experiments = evidence.experiments()
-    looks = theme.styles(method for name in experiments for method in evidence.methods(name))
+    looks = theme.styles(method_label(evidence, method) for name in experiments for method in evidence.methods(name))
     figure, axes = theme.panels(len(experiments))
     handles = {}
     for axis, (name, experiment) in zip(axes, experiments.items(), strict=True):
         axis.set_title(experiment.label)
         for method in evidence.methods(name):
-            draw = _draw_level if method in options["levels"] else _draw
+            label = method_label(evidence, method)
+            look, draw = looks[label], _draw_level if method in options["levels"] else _draw
             kinds = [
-                origin
-                for origin in origins(evidence)
-                if draw(axis, evidence, (name, method, origin), options, looks[method])
+                origin for origin in origins(evidence) if draw(axis, evidence, (name, method, origin), options, look)
             ]
-            for kind in [*kinds, *_draw_published(axis, evidence, (name, method), options, looks[method])]:
-                handles[method_label(evidence, method)] = series_sample(looks[method])
+            for kind in [*kinds, *_draw_published(axis, evidence, (name, method), options, look)]:
+                handles[label] = series_sample(look)
                 handles[kind] = kind_sample(kind)
         _finish(axis, options)
     axes[0].set_ylabel(options["y_label"] or options["column"])

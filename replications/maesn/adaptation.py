@@ -173,18 +173,17 @@ class GradientAdaptation(GradientSteps):
 
     def train(self) -> dict[str, float]:
         """Play, adapt, play again; then take the outer step."""
-        phases, after = self.sample()
+        phases, after = self.sample(self.family.train_tasks(self.config.meta_batch, self.rng))
         metrics = self.outer_step(phases, after)
         std = float(self.parameters["log_std"].detach().exp().mean())
         returns = {"before/return": episode_return(phases[0]), "after/return": episode_return(after)}
         return returns | {"policy/std": std} | metrics
 
-    def sample(self) -> tuple[list[Phase], Phase]:
-        """Play a meta-batch: a batch before each adaptation step, and one after the last."""
-        c = self.config
-        tasks, phases = self.family.train_tasks(c.meta_batch, self.rng), []
+    def sample(self, tasks: Array) -> tuple[list[Phase], Phase]:
+        """Play a meta-batch in `tasks`: a batch before each adaptation step, and one after the last."""
+        c, phases = self.config, []
         with torch.no_grad():
-            parameters = self.shared(c.meta_batch)
+            parameters = self.shared(len(tasks))
             for _ in range(c.inner_steps):
                 phases.append(self.phase(parameters, *self.play(self.acting(parameters), tasks, c.episodes)))
                 parameters = self.step(parameters, phases[-1])

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from replications.maesn.learner import WAY
-from replications.maesn.promp_tasks import CORNERS
+from replications.maesn.promp_tasks import VISITS
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval, mean_interval
@@ -15,7 +14,9 @@ FIRST = 0
 def adapts_better(evidence: Evidence) -> ClaimResult | None:
     """The first method gains from adaptation, and `times` as much as each of the others (default 1).
 
-    The gain is what the last batch of a test earns beyond the first. Option `at_least`: what it must be.
+    The gain is what the last batch of a test earns beyond the first. Options: `at_least`, what it must be;
+    `others_at_most`, what those of others may be; `solved`, by how much the share of episodes that reach the goal must
+    rise: costs of control alone can be saved, too.
     """
     options = evidence.spec.options
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
@@ -26,25 +27,32 @@ def adapts_better(evidence: Evidence) -> ClaimResult | None:
     seeds = evidence.seeds(experiment, method)
     label = evidence.replication.methods[method].label
     found = [_above(mean_interval(own, interval_generator()), f"gain, {label}", options.get("at_least", 0.0), seeds)]
+    if "solved" in options:
+        rise = mean_interval(gains(evidence, experiment, method, "solved"), interval_generator())
+        found.append(_above(rise, f"rise of the share of episodes inside, {label}", options["solved"], seeds))
     times = options.get("times", 1)
     for name, gained in rivals.items():
+        theirs = evidence.replication.methods[name].label
         difference = difference_interval(own, times * gained, interval_generator())
-        what = f"gain, {label}, minus {times:g} times that of {evidence.replication.methods[name].label}"
-        found.append(_above(difference, what, 0.0, seeds))
+        found.append(_above(difference, f"gain, {label}, minus {times:g} times that of {theirs}", 0.0, seeds))
+        if "others_at_most" in options:
+            level = mean_interval(gained, interval_generator())
+            found.append(_bounded(level, f"gain, {theirs}", options["others_at_most"], "below", seeds))
     return all_of(*found)
 
 
-def gains(evidence: Evidence, experiment: str, method: str) -> np.ndarray | None:
+def gains(evidence: Evidence, experiment: str, method: str, column: str = "return") -> np.ndarray | None:
     """Return what adaptation gains, `(seeds, tasks)`; None where there is no run."""
-    last, first = (evidence.scores(experiment, method, "return", episode) for episode in ("last", FIRST))
+    last, first = (evidence.scores(experiment, method, column, episode) for episode in ("last", FIRST))
     return last - first if last.size else None
 
 
 def explores_wider(evidence: Evidence) -> ClaimResult | None:
     """Ways of the first method end under more spread angles than those of the second; both in degrees.
 
-    Options: `at_least` of the first, `at_most` of the second, the standard deviations over episodes; either may be
-    missing, and then the first's must only be larger.
+    Options: `at_least` of the first, `at_most` of the second, the standard deviations over episodes; without either,
+    the first's must only be larger. `distance`: how far from the origin the first's ways must end, in metres: who stays
+    there ends under any angle.
     """
     options = evidence.spec.options
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
@@ -54,12 +62,15 @@ def explores_wider(evidence: Evidence) -> ClaimResult | None:
     labels = {name: evidence.replication.methods[name].label for name in spreads}
     seeds = evidence.seeds(experiment, method)
     found = []
+    if "distance" in options:
+        away = mean_interval(evidence.scores(experiment, method, "distance", FIRST), interval_generator())
+        found.append(_above(away, f"distance from the origin, {labels[method]}, metres", options["distance"], seeds))
     if "at_least" in options:
         found.append(_above(spreads[method], f"angle's spread, {labels[method]}, degrees", options["at_least"], seeds))
     if "at_most" in options:
         what = f"angle's spread, {labels[other]}, degrees"
         found.append(_bounded(spreads[other], what, options["at_most"], "below", seeds))
-    if not found:
+    if not {"at_least", "at_most"} & set(options):
         wider = Interval(
             spreads[method].value - spreads[other].value,
             spreads[method].low - spreads[other].high,
@@ -76,7 +87,10 @@ def angle_spread(evidence: Evidence, experiment: str, method: str) -> Interval |
 
 
 def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
-    """Training tasks' latents lie near the prior before adaptation (mean KL at most `most` nats) and apart after it."""
+    """Training tasks' latents lie near the prior before adaptation (mean KL at most `most` nats) and apart after it.
+
+    Apart: the standard deviation of their means over tasks grows by at least `apart`; noise alone makes it grow a bit.
+    """
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     before, after = (latent_means(evidence, experiment, method, step) for step in (0, 1))
     if before is None:
@@ -86,10 +100,10 @@ def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
     rng = interval_generator()
     draws = [np.arange(before.shape[1]), *rng.integers(before.shape[1], size=(DRAWS, before.shape[1]))]
     apart = _percentiles(np.array([(spread_over(after, t) - spread_over(before, t)).mean() for t in draws]))
-    most = evidence.spec.options["most"]
+    options = evidence.spec.options
     return all_of(
-        _bounded(divergence, "KL from the prior before adaptation, nats", most, "below", seeds),
-        _above(apart, "standard deviation of latent means over tasks, after minus before", 0.0, seeds),
+        _bounded(divergence, "KL from the prior before adaptation, nats", options["most"], "below", seeds),
+        _above(apart, "standard deviation of latent means over tasks, after minus before", options["apart"], seeds),
     )
 
 
@@ -126,25 +140,66 @@ def gains_between(evidence: Evidence) -> ClaimResult | None:
     return _above(gained, what, options["at_least"], seeds)
 
 
-def ends_as_high(evidence: Evidence) -> ClaimResult | None:
-    """After its last batch the first method earns as much as the second, or less by at most `margin` (default 0).
+def fails_where_another_adapts(evidence: Evidence) -> ClaimResult | None:
+    """By its first step the first method gains `at_most`, the second `at_least`: there is something to learn."""
+    options = evidence.spec.options
+    (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
+    found = []
+    for name, limit, direction in ((method, options["at_most"], "below"), (other, options["at_least"], "above")):
+        before, after = (evidence.scores(experiment, name, "return", step) for step in (0, 1))
+        if not after.size:
+            return None
+        gained = mean_interval(after - before, interval_generator())
+        what = f"gain by the first step, {evidence.replication.methods[name].label}"
+        found.append(_bounded(gained, what, limit, direction, evidence.seeds(experiment, name)))
+    return all_of(*found)
 
-    With two experiments the second method's run is in the second one, of the same family; the tasks of both count.
+
+def ends_as_high(evidence: Evidence) -> ClaimResult | None:
+    """After a batch of a test the first method has as much as each of the others, or less by at most `margin` (0).
+
+    Options: `column` (the return), `batches` (of the first method and of the others; the last one), `at_least`: what
+    the first must have. With two experiments the others' runs are in the second one, of the same family; the tasks of
+    both count.
     """
-    experiments, methods = evidence.spec.experiments, evidence.spec.methods
-    scores = [
-        evidence.scores(*cell, "return", "last")
-        for cell in ((experiments[0], methods[0]), (experiments[-1], methods[1]))
-    ]
-    if not all(found.size for found in scores):
-        return None
-    own, other = (evidence.replication.methods[method].label for method in methods)
-    common = min(found.shape[1] for found in scores)  # the first test tasks of a family are always the same
-    difference = difference_interval(*(found[:, :common] for found in scores), interval_generator())
-    threshold = -evidence.spec.options.get("margin", 0.0)
-    return _above(
-        difference, f"final return, {own} minus {other}", threshold, evidence.seeds(experiments[0], methods[0])
-    )
+    options, experiments = evidence.spec.options, evidence.spec.experiments
+    method, *others = evidence.spec.methods
+    column, batches = options.get("column", "return"), options.get("batches", ["last", "last"])
+    label, seeds = evidence.replication.methods[method].label, evidence.seeds(experiments[0], method)
+    own = evidence.scores(experiments[0], method, column, batches[0])
+    found = []
+    for name in others:
+        theirs = evidence.scores(experiments[-1], name, column, batches[1])
+        if not (own.size and theirs.size):
+            return None
+        common = min(own.shape[1], theirs.shape[1])  # the first test tasks of a family are always the same
+        difference = difference_interval(own[:, :common], theirs[:, :common], interval_generator())
+        what = f"{column}, {label} minus {evidence.replication.methods[name].label}"
+        found.append(_above(difference, what, -options.get("margin", 0.0), seeds))
+    if "at_least" in options:
+        found.append(_above(mean_interval(own, interval_generator()), f"{column}, {label}", options["at_least"], seeds))
+    return all_of(*found)
+
+
+def trains_as_high(evidence: Evidence) -> ClaimResult | None:
+    """In the last tenth of training the first method's `metric` is as high as the second's, to within `margin`.
+
+    The interval is over seeds and meta-iterations.
+    """
+    (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
+    metric = evidence.spec.options["metric"]
+    ends = []
+    for method in methods:
+        rows = evidence.metrics_cell(experiment, method)
+        if metric not in rows:
+            return None
+        late = rows[rows["env_steps"] > 0.9 * rows["env_steps"].max()]
+        ends.append(late.pivot(index="seed", columns="env_steps", values=metric).to_numpy())
+    labels = [evidence.replication.methods[method].label for method in methods]
+    own, other = (mean_interval(end, interval_generator()) for end in ends)
+    difference = Interval(own.value - other.value, own.low - other.high, own.high - other.low)
+    what = f"{metric} at the end of training, {labels[0]} minus {labels[1]}"
+    return _above(difference, what, -evidence.spec.options["margin"], evidence.seeds(experiment, methods[0]))
 
 
 def learns_more(evidence: Evidence) -> ClaimResult | None:
@@ -175,26 +230,36 @@ def training_means(evidence: Evidence, experiment: str, method: str) -> np.ndarr
 def noisier(evidence: Evidence) -> ClaimResult | None:
     """The first method's meta-gradients have at least `times` the relative standard deviation of the second's.
 
-    A meta-iteration of each measures it; the interval is over meta-iterations, which are taken as pairs.
+    That of a run is √(Σ variance / Σ signal) over the meta-iterations that measured it, see `promp.gradient_noise`; the
+    interval is over these.
     """
     (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
+    columns = ["outer/gradient_variance", "outer/gradient_signal"]
     cells = [evidence.metrics_cell(experiment, method) for method in methods]
-    if any("outer/gradient_noise" not in rows for rows in cells):
+    if any(not set(columns) <= set(rows) for rows in cells):
         return None
-    noise, other = (rows.groupby("iteration")["outer/gradient_noise"].mean() for rows in cells)
-    ratios = np.log(noise / other).dropna().to_numpy()
-    mean = mean_interval(ratios[None], interval_generator())
+    measured, rng = [rows[columns].dropna().to_numpy() for rows in cells], interval_generator()
+    first, second = (_relative_noise(rows, rng) for rows in measured)
+    ratios = first / second
+    if not np.isfinite(ratios).all():
+        return None
     labels = [evidence.replication.methods[method].label for method in methods]
-    what = f"relative standard deviation of meta-gradients, {labels[0]} over {labels[1]} (geometric mean)"
-    ratio = Interval(*np.exp([mean.value, mean.low, mean.high]).tolist())
-    return _above(ratio, what, evidence.spec.options["times"], evidence.seeds(experiment, methods[0]))
+    what = f"relative standard deviation of meta-gradients, {labels[0]} over {labels[1]}"
+    return _above(_percentiles(ratios), what, evidence.spec.options["times"], evidence.seeds(experiment, methods[0]))
+
+
+def _relative_noise(measured: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return √(Σ variance / Σ signal) of rows `(n, 2)`, then of bootstrap samples of them; NaN without a signal."""
+    samples = np.concatenate([np.arange(len(measured))[None], rng.integers(len(measured), size=(DRAWS, len(measured)))])
+    variance, signal = measured[samples].sum(axis=1).T
+    return np.sqrt(np.where(signal > 0, variance / np.where(signal > 0, signal, 1.0), np.nan))
 
 
 def visits_all_corners(evidence: Evidence) -> ClaimResult | None:
     """Before adaptation the first method comes near each of the four corners, and the other neglects one of them.
 
     That is: of the corner that is visited in the fewest episodes, the share of episodes is at least `at_least`, and
-    larger than the other method's. An episode visits a corner that its way comes within `radius` of.
+    larger than the other method's.
     """
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
     visits = {name: corner_visits(evidence, experiment, name) for name in (method, other)}
@@ -212,20 +277,13 @@ def visits_all_corners(evidence: Evidence) -> ClaimResult | None:
 
 
 def corner_visits(evidence: Evidence, experiment: str, method: str) -> np.ndarray | None:
-    """Return which corners the first episodes before adaptation came near, `(episodes, 4)`; None if not run."""
-    ways = [
-        np.stack([evidence.scores(experiment, method, f"{axis}{i:02}", FIRST) for i in range(WAY + 1)], axis=-1)
-        for axis in "xy"
-    ]
-    if not ways[0].size:
-        return None
-    places = np.stack(ways, axis=-1).reshape(-1, WAY + 1, 1, 2)
-    near = np.linalg.norm(places - CORNERS, axis=-1) <= evidence.spec.options["radius"]
-    return near.any(axis=1)
+    """Return shares of episodes before adaptation that came near each corner, `(batches, 4)`; None if not run."""
+    shares = [evidence.scores(experiment, method, name, FIRST) for name in VISITS]
+    return np.stack(shares, axis=-1).reshape(-1, len(VISITS)) if shares[0].size else None
 
 
 def _least_shares(visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the share of the corner visited least: of all episodes, then of `DRAWS` bootstrap samples of them."""
+    """Return the share of the corner visited least: over all batches, then over `DRAWS` bootstrap samples of them."""
     samples = [np.arange(len(visits)), *rng.integers(len(visits), size=(DRAWS, len(visits)))]
     return np.array([visits[sample].mean(axis=0).min() for sample in samples])
 

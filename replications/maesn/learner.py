@@ -125,8 +125,8 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
     """Return where the episodes of each task went, measures `(N,)`.
 
     `angle_spread`, in degrees, and `x_spread`, `y_spread`: standard deviations over episodes of the angle from the
-    origin under which they end, and of the place itself; `x00`, `y00` and so on: the way of the first one, in so many
-    equal parts of the longest episode as `WAY`.
+    origin under which they end, and of the place itself; `distance`: how far from the origin, in the mean; `x00`,
+    `y00` and so on: the way of the first one, in so many equal parts of the longest episode as `WAY`.
     """
     steps = played.valid.sum(dim=2).cpu().numpy()
     n, k = np.indices(steps.shape)
@@ -134,6 +134,7 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
     angles = np.degrees(np.arctan2(ends[..., 0], ends[..., 1]))  # from the y axis: goals lie within 90 degrees of it
     found = {
         "angle_spread": angles.std(axis=1),
+        "distance": np.linalg.norm(ends, axis=2).mean(axis=1),
         "x_spread": ends[..., 0].std(axis=1),
         "y_spread": ends[..., 1].std(axis=1),
     }

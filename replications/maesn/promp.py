@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -11,6 +12,8 @@ from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation, 
 from replications.maesn.maml import exploration_bonus
 from shared.rl.ppo import clipped_surrogate
 from shared.rl.trpo import flatten
+
+Array = np.ndarray
 
 
 class AdamConfig(AdaptationConfig):
@@ -47,7 +50,8 @@ class AdamAdaptation(GradientAdaptation):
 class VPGConfig(AdamConfig):
     """Hyper-parameters of VPG."""
 
-    noise_rounds: int = Field(ge=0, description="meta-batches by which a meta-iteration measures its gradient's noise")
+    noise_every: int = Field(ge=0, description="meta-iterations between measurements of the gradient's noise; 0: none")
+    noise_rounds: int = Field(gt=1, description="meta-batches of one measurement, all of the same tasks")
 
 
 class VPG(AdamAdaptation):
@@ -55,30 +59,61 @@ class VPG(AdamAdaptation):
 
     Config = VPGConfig
 
+    def __init__(self, family, config, seed, device="cpu"):
+        super().__init__(family, config, seed, device)
+        self.iterations = 0
+        self.gradients: list[Tensor] = []
+
+    def sample(self, tasks: Array) -> tuple[list[Phase], Phase]:
+        """Play a meta-batch, or `noise_rounds` of them to measure the gradient's noise; return the last one."""
+        c = self.config
+        measures = c.noise_every and self.iterations % c.noise_every == 0
+        self.gradients = []
+        for _ in range(c.noise_rounds if measures else 1):
+            played = super().sample(tasks)
+            if measures:
+                gradient = torch.autograd.grad(self.objective(*played), list(self.parameters.values()))
+                self.gradients.append(flatten(gradient))
+        return played
+
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Maximise the mean over tasks of mean[log π_θ'(a|s) A] by one step of Adam."""
-        noise = {"outer/gradient_noise": self.gradient_noise()} if self.config.noise_rounds else {}
         objective = self.objective(phases, after)
         self.ascend(objective)
+        self.iterations += 1
+        noise = gradient_noise(torch.stack(self.gradients)) if self.gradients else {}
         return {"outer/objective": float(objective.detach())} | noise
 
-    def gradient_noise(self) -> float:
-        """Return the relative standard deviation of the outer gradient over `noise_rounds` meta-batches (Fig. 3).
+    def state_dict(self) -> dict[str, Any]:
+        """Return all state, the count of meta-iterations too."""
+        return super().state_dict() | {"iterations": self.iterations}
 
-        That is √(Σ_j Var g_j) / ‖E g‖, over the entries j of the gradient g.
-        """
-        gradients = []
-        for _ in range(self.config.noise_rounds):
-            gradient = torch.autograd.grad(self.objective(*self.sample()), list(self.parameters.values()))
-            gradients.append(flatten(gradient))
-        drawn = torch.stack(gradients)
-        return float(drawn.var(dim=0).sum().sqrt() / drawn.mean(dim=0).norm())
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        super().load_state_dict(state)
+        self.iterations = state["iterations"]
 
     def objective(self, phases: list[Phase], after: Phase) -> Tensor:
         """Return the mean over tasks of mean[log π_θ'(a|s) A], θ' a function of θ."""
         outputs = self.outputs(self.adapted(phases), after.observations)
         log_probs = self.policy.head.log_prob(outputs, after.actions)
         return (after.shares * log_probs * after.advantages).sum() / len(after.shares)
+
+
+def gradient_noise(gradients: Tensor) -> dict[str, float]:
+    """Return what independent estimates `(n, d)` of a gradient say of its noise (Sec. 7.2, Fig. 3).
+
+    `gradient_variance` is Σ_j Var g_j; `gradient_signal` estimates ‖E g‖² without bias, as ‖mean g‖² minus an n-th of
+    the variance, and may be negative; `gradient_noise` is the relative standard deviation √(variance / signal), in
+    which the signal is a tenth of ‖mean g‖² at least.
+    """
+    variance, mean_square = float(gradients.var(dim=0).sum()), float(gradients.mean(dim=0).square().sum())
+    signal = mean_square - variance / len(gradients)
+    return {
+        "outer/gradient_variance": variance,
+        "outer/gradient_signal": signal,
+        "outer/gradient_noise": (variance / max(signal, 0.1 * mean_square)) ** 0.5,
+    }
 
 
 class EMAMLVPG(VPG):

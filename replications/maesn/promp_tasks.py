@@ -7,6 +7,7 @@ test. Metres, seconds, radians.
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -290,12 +291,18 @@ class SwimmerVelocity(At, Body):
 
 
 CORNERS = np.array([[2.0, 2.0], [2.0, -2.0], [-2.0, 2.0], [-2.0, -2.0]])
+NEAR = 1.0  # distance from which a corner counts as visited
+VISITS = tuple(f"visits_corner{i}" for i in range(len(CORNERS)))
 
 
 class Corner(Drawn, TaskFamily):
-    """Go to one of four corners (±2, ±2), 100 steps, no termination; the task vector is the corner."""
+    """Go to one of four corners (±2, ±2), 100 steps, no termination; the task vector is the corner.
+
+    `info` says which corners are within a distance of 1.
+    """
 
     horizon = 100
+    episode_measures: ClassVar = dict.fromkeys(VISITS, "ever")
     task_dim = 2
     task_labels = (("corner x", 1), ("corner y", 1))
     task_kind = "place"
@@ -356,15 +363,15 @@ class CornerPoint(Corner):
 class MomentumPoint(Corner):
     """Adds up to 0.1 to its velocity, and that to its position; earns max(0, 2 − distance from the corner).
 
-    Starts at rest, at the origin. Observation `(4,)`: position and velocity.
+    Starts are uniform: positions on [−0.2, 0.2]², velocities on [−0.1, 0.1]². Observation `(4,)`: both.
     """
 
     stride = 0.1
     states = 4
 
     def start(self, n: int, rng: np.random.Generator) -> Array:
-        """Return the origin, at rest."""
-        return np.zeros((n, 4))
+        """Draw positions around the origin, and velocities."""
+        return np.concatenate([rng.uniform(-0.2, 0.2, (n, 2)), rng.uniform(-0.1, 0.1, (n, 2))], axis=1)
 
     def move(self, states: Array, strides: Array) -> Array:
         """Accelerate, then move."""
@@ -412,8 +419,10 @@ class VectorCorners(BoxTasks):
         rewards = self.family.reward(self._states[:, :2], after[:, :2], self._corners) * going
         self._states = after
         self._clock += going
+        near = np.linalg.norm(after[:, None, :2] - CORNERS, axis=2) <= NEAR
+        info = dict(zip(VISITS, near.T.astype(float), strict=True))
         ended = np.zeros(self.num_envs, dtype=bool)
-        return after.copy(), rewards, ended, self._clock >= self.family.horizon, {}
+        return after.copy(), rewards, ended, self._clock >= self.family.horizon, info
 
     def positions(self) -> Array:
         """Return where the points are, `(num_envs, 2)`."""

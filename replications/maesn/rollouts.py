@@ -20,8 +20,9 @@ class Trajectories(NamedTuple):
 
     observations `(N, K, T, o)`; actions `(N, K, T, a)` as the policy drew them, before they were clipped; rewards
     `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, K)` of episodes:
-    `return` of the rewards, `dense_return`, `steps`, and, of families with a sparse reward, `sparse_return`, `solved`
-    and the family's `final_measures`; places `(N, K, T + 1, 2)`: the way on the ground, where it starts included.
+    `return` of the rewards, `dense_return`, `steps`, of families with a sparse reward `sparse_return` and `solved`
+    (whether the radius was reached), and what the family's `episode_measures` name: a step's largest value (`ever`) or
+    the last one (`last`); places `(N, K, T + 1, 2)`: the way on the ground, where it starts included.
     """
 
     observations: Tensor
@@ -94,9 +95,9 @@ class Sampler:
             measures |= {"sparse_return": (paid * valid).sum(axis=2), "solved": (inside * valid).max(axis=2)}
             learned = paid if sparse else dense
         last = np.maximum(valid.sum(axis=2, keepdims=True) - 1, 0)
-        for name in getattr(self.family, "final_measures", ()):
-            seen = episodewise([info[name] for info in infos])
-            measures[name] = np.take_along_axis(seen, last, axis=2)[:, :, 0]
+        for name, which in getattr(self.family, "episode_measures", {}).items():
+            seen = episodewise([info[name] for info in infos]) * valid
+            measures[name] = seen.max(axis=2) if which == "ever" else np.take_along_axis(seen, last, axis=2)[:, :, 0]
         measures["return"] = (learned * valid).sum(axis=2)
         return Trajectories(
             torch.stack(observations, dim=2).to(self.device),

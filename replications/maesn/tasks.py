@@ -11,8 +11,7 @@ Metres, seconds, radians.
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import mujoco
 import numpy as np
@@ -33,7 +32,7 @@ class SparseFamily(TaskSets, MujocoFamily):
     """Tasks with a dense reward to train on and a sparse one to be tested by."""
 
     frame_skip = 1
-    final_measures: Sequence[str] = ()  # of `measures`, what an episode's last step says of it
+    episode_measures: ClassVar[dict[str, str]] = {}  # of `measures`: of an episode, its "last" or whether it "ever" was
 
     def __init__(self, tested: Tested = "held out", pays: Pays = "dense"):
         if tested not in get_args(Tested):
@@ -213,15 +212,15 @@ class BlockPushing(SparseFamily):
     task_dim = 16
     task_labels = (("block", 1), ("goal x (m)", 1), ("goal y (m)", 1), ("start (m)", 13))
     radius = 0.2
-    final_measures = ("blocks_moved",)
+    episode_measures: ClassVar = {"blocks_moved": "last"}
     scenes = TASKS // bodies.BLOCKS
     origins = bodies.BLOCK_SPACING * np.arange(1, bodies.BLOCKS + 1)
 
     def draw_sets(self) -> tuple[Array, Array]:
-        """Return the tasks of 20 scenes to train on and of 20 others."""
+        """Return the tasks of 20 scenes to train on and of 20 others, each in random order."""
         rng = np.random.default_rng(3)
-        tasks = np.concatenate([self._scene(rng) for _ in range(2 * self.scenes)])
-        return tasks[:TASKS], tasks[TASKS:]
+        training, test = (np.concatenate([self._scene(rng) for _ in range(self.scenes)]) for _ in range(2))
+        return rng.permutation(training), rng.permutation(test)
 
     def _scene(self, rng: np.random.Generator) -> Array:
         """Draw one scene's tasks `(5, 16)`, lane by lane."""

@@ -34,6 +34,7 @@ GRADIENT = {
 TRPO = GRADIENT | {"max_kl": 0.01, "damping": 1e-5, "fisher_share": 1.0}
 ADAM = GRADIENT | {"inner_loss": "ratio", "learning_rate": 1e-3}
 PROMP = ADAM | {"outer_steps": 3, "clip": 0.3, "kl_weight": 5e-4, "kl_target": None}
+VPG = ADAM | {"noise_every": 0, "noise_rounds": 2}
 METHODS = {
     "maesn": (maesn.MAESN, MAESN),
     "latent-space": (maesn.LatentSpace, MAESN | {"learned_steps": False}),
@@ -42,8 +43,8 @@ METHODS = {
     "maml-learned-rates": (maml.MAML, TRPO | {"learned_rates": True}),
     "e-maml": (maml.EMAML, TRPO),
     "context-vector": (maml.ContextMAML, TRPO | {"context_size": 3}),
-    "lvc-vpg": (promp.VPG, ADAM | {"noise_rounds": 2}),
-    "e-maml-vpg": (promp.EMAMLVPG, ADAM | {"noise_rounds": 0}),
+    "lvc-vpg": (promp.VPG, VPG | {"noise_every": 2}),
+    "e-maml-vpg": (promp.EMAMLVPG, VPG),
     "promp": (promp.ProMP, PROMP),
     "reptile": (reptile.Reptile, GRADIENT | {"outer_rate": 0.5}),
 }

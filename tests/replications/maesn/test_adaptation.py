@@ -9,6 +9,7 @@ from torch.func import grad, hessian
 
 from replications.maesn.adaptation import Phase, dice_loss, likelihood_loss, ratio_loss
 from replications.maesn.policies import GaussianPolicy
+from replications.maesn.promp import gradient_noise
 
 ARMS = 0.2, 1.0  # what the left and the right arm pay
 
@@ -97,6 +98,33 @@ def test_the_meta_gradient_through_a_step_is_the_exact_one(loss):
         derivative = torch.func.jacrev(step)(at).item()
         found.append(gap * density(step(at).item()) * derivative)
     assert np.mean(found) == pytest.approx(exact, abs=4 * np.std(found, ddof=1) / math.sqrt(10) + 1e-3)
+
+
+def test_noise_of_a_gradient_by_hand_and_without_bias():
+    # Means (2, 0), deviations ±1 and ±2: variances 2 and 8 of two estimates; ‖mean‖² = 4, of which 10 / 2 is noise.
+    found = gradient_noise(torch.tensor([[1.0, 2.0], [3.0, -2.0]]))
+    assert found["outer/gradient_variance"] == pytest.approx(10)
+    assert found["outer/gradient_signal"] == pytest.approx(-1)
+    assert found["outer/gradient_noise"] == pytest.approx((10 / 0.4) ** 0.5)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [gradient_noise(1 + 4 * torch.randn(10, 5, generator=generator)) for _ in range(2000)]
+    assert np.mean([one["outer/gradient_signal"] for one in drawn]) == pytest.approx(5, rel=0.05)
+    assert np.mean([one["outer/gradient_variance"] for one in drawn]) == pytest.approx(80, rel=0.05)
+
+
+def test_noise_is_measured_every_so_often_over_batches_of_the_same_tasks(make, monkeypatch):
+    learner = make("lvc-vpg", noise_every=2, noise_rounds=3)
+    drawn, play = [], learner.play
+
+    def note(outputs, tasks, episodes):
+        drawn.append(tasks)
+        return play(outputs, tasks, episodes)
+
+    monkeypatch.setattr(learner, "play", note)
+    measured = ["outer/gradient_noise" in learner.train() for _ in range(3)]
+    assert measured == [True, False, True]
+    assert len(drawn) == 6 + 2 + 6  # two batches in every meta-batch
+    assert all((tasks == drawn[0]).all() for tasks in drawn[:6])
 
 
 def test_dice_is_noisier_than_low_variance_curvature():

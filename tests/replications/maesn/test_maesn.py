@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from replications.maesn.maesn import Latents, inner_step
+from replications.maesn.trained import FixedLatent
 from tests.replications.maesn.conftest import FewGoals
 
 
@@ -145,7 +146,15 @@ def test_latents_learn_to_reach_goals_that_a_policy_without_them_cannot_tell_apa
     settings = {"hidden": (32, 32), "meta_batch": 12, "episodes": 20, "max_kl": 0.03, "test_episodes": 30}
     learner = make("maesn", test_sparse=False, **settings)
     tasks = learner.family.test_tasks(2, None)
+
+    def final_return(tested):
+        return tested.adapt(tasks, 4, np.random.default_rng(1))["return"][:, -1].mean()
+
+    untrained = final_return(learner)
     for _ in range(40):
         learner.train()
-    found = learner.adapt(tasks, 3, np.random.default_rng(1))["return"].mean(axis=0)
-    assert found[-1] > found[0] + 0.5
+    held = FixedLatent(
+        learner.family, learner.config, np.random.SeedSequence(0), needed={"trained": learner.state_dict()}
+    )
+    assert final_return(learner) > untrained + 1.5
+    assert final_return(learner) > final_return(held) + 1.5

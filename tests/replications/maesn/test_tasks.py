@@ -108,7 +108,9 @@ def test_goals_lie_on_the_upper_half_circle(family):
 
 def test_blocks_lie_in_lanes_of_their_own_and_so_do_their_goals():
     family = made(BlockPushing)
-    for scene in np.concatenate([family.train_set, family.test_set]).reshape(40, 5, 16):
+    tasks = np.concatenate([family.train_set, family.test_set])
+    tasks = tasks[np.lexsort([tasks[:, 2], *tasks[:, 3:].T])]  # by scene, then by the goal's y, that is by lane
+    for scene in tasks.reshape(40, 5, 16):
         assert sorted(scene[:, 0]) == [0, 1, 2, 3, 4]
         assert (scene[:, 3:] == scene[0, 3:]).all()
         places = scene[0, 6:].reshape(5, 2) + np.stack([family.origins, np.zeros(5)], axis=1)
@@ -118,6 +120,10 @@ def test_blocks_lie_in_lanes_of_their_own_and_so_do_their_goals():
             assert 0.75 <= goal_x <= 0.95
             low = -0.5 + 0.2 * lane
             assert low <= min(y, goal_y) <= max(y, goal_y) <= low + 0.2
+
+
+def test_the_first_test_tasks_are_of_many_scenes():
+    assert len(np.unique(made(BlockPushing).test_tasks(30, None)[:, 3:], axis=0)) > 12
 
 
 def test_rewards_of_the_car_by_hand():
@@ -265,12 +271,29 @@ def test_the_momentum_point_keeps_its_velocity():
     family = made(promp_tasks.MomentumPoint)
     envs = family.make(1)
     envs.set_tasks(np.array([[2.0, 2.0]]))
-    envs.reset(seed=0)
+    start = envs.reset(seed=0)[0][0]
+    assert (np.abs(start) <= [0.2, 0.2, 0.1, 0.1]).all()
+    assert (start != 0).all()
     envs.step(np.array([[1.0, 0.5]]))
-    observations, rewards, *_ = envs.step(np.zeros((1, 2)))
-    assert observations[0] == pytest.approx([0.2, 0.1, 0.1, 0.05])
+    observations, rewards, *_, info = envs.step(np.zeros((1, 2)))
+    velocity = start[2:] + np.array([0.1, 0.05])
+    assert observations[0] == pytest.approx([*(start[:2] + 2 * velocity), *velocity])
     assert rewards[0] == 0
+    assert [info[name][0] for name in promp_tasks.VISITS] == [0, 0, 0, 0]
     assert family.reward(None, np.array([[2.0, 1.0]]), np.array([[2.0, 2.0]])) == pytest.approx([1.0])
+
+
+def test_corners_that_an_episode_came_near_are_counted():
+    family = made(promp_tasks.CornerPoint)
+
+    def outputs(observations):
+        mean = torch.tensor([1.0, -1.0]).expand(*observations.shape[:2], 2)
+        return torch.cat([mean, torch.full_like(mean, -20.0)], dim=-1)
+
+    sampler = Sampler(family, 1.0, "cpu")
+    played = sampler.play(outputs, family.test_tasks(2, np.random.default_rng(0)), 3, np.random.default_rng(0), False)
+    near = np.stack([played.measures[name] for name in promp_tasks.VISITS], axis=-1)
+    np.testing.assert_array_equal(near, np.broadcast_to([0, 1, 0, 0], (2, 3, 4)))  # past (2, −2), and far beyond
 
 
 def test_there_are_four_corners():

@@ -94,6 +94,16 @@ def test_one_domain_may_fall_behind():
     assert claims.better_asymptotically(evidence).verdict == "not reproduced"
 
 
+def test_the_best_baseline_counts():
+    names = ["cheetah-dir", "cheetah-vel", "ant-dir"]
+    evidence = FakeEvidence(names, ["pearl", "rl2", "promp"], {})
+    final = {"pearl": 160, "rl2": 100}
+    evidence.cell = lambda e, m, origin=None: runs([[(1000, final.get(m, 90.0))]])
+    assert claims.better_asymptotically(evidence).verdict == "reproduced"
+    final["promp"] = 150
+    assert claims.better_asymptotically(evidence).verdict == "not reproduced"
+
+
 def test_late_episodes_decide_sparse_navigation():
     earned = {"pearl": 8.0, "pearl-deterministic": 1.0, "knows-the-goal": 14.0}
     cells = {method: runs([[(1000, value)]], episodes=20) for method, value in earned.items()}

@@ -43,7 +43,8 @@ def test_a_run_is_resolved_completely(toy):
 
 def test_a_method_may_need_one_of_its_own_experiment(toy):
     edit(toy / FILE, "teacher: coins/habit", "teacher: ./habit")
-    edit(toy / FILE, "methods: [uniform, habit]", "methods: [uniform, habit, copycat]")
+    everywhere = (toy / FILE).read_text().replace("methods: [uniform, habit]", "methods: [uniform, habit, copycat]")
+    (toy / FILE).write_text(everywhere)
     replication = load_replications(toy)["toy"]
     assert replication.run("coins", "copycat", 0, "smoke").needs == {"teacher": ("coins", "habit")}
     assert replication.run("short-coins", "copycat", 0, "smoke").needs == {"teacher": ("short-coins", "habit")}

@@ -191,7 +191,7 @@ def trains_as_high(evidence: Evidence) -> ClaimResult | None:
     ends = []
     for method in methods:
         rows = evidence.metrics_cell(experiment, method)
-        if metric not in rows:
+        if metric not in rows or rows[metric].isna().all():
             return None
         late = rows[rows["env_steps"] > 0.9 * rows["env_steps"].max()]
         ends.append(late.pivot(index="seed", columns="env_steps", values=metric).to_numpy())
@@ -239,6 +239,8 @@ def noisier(evidence: Evidence) -> ClaimResult | None:
     if any(not set(columns) <= set(rows) for rows in cells):
         return None
     measured, rng = [rows[columns].dropna().to_numpy() for rows in cells], interval_generator()
+    if not all(map(len, measured)):
+        return None
     first, second = (_relative_noise(rows, rng) for rows in measured)
     ratios = first / second
     if not np.isfinite(ratios).all():

@@ -168,6 +168,9 @@ def test_ends_of_training_are_compared():
 
     assert result(10.0, 12.0).verdict == "reproduced"
     assert result(10.0, 12.0).value == -2
+    empty = {name: rows(1.0).iloc[:0] for name in ("maml-sparse", "maesn")}
+    options = {"metric": "after/return", "margin": 5}
+    assert claims.trains_as_high(FakeEvidence(["wheeled"], list(empty), metrics=empty, **options)) is None
     assert result(10.0, 20.0).verdict == "not reproduced"
 
 
@@ -206,6 +209,7 @@ def test_noise_is_compared_as_a_ratio_of_relative_standard_deviations():
     assert result((16.0, 1.0), (4.0, 1.0)).verdict == "reproduced"
     assert result((4.0, 1.0), (4.0, 1.0)).verdict == "not reproduced"
     assert result((16.0, -1.0), (4.0, 1.0)) is None  # no signal, no ratio
+    assert result((np.nan, np.nan), (4.0, 1.0)) is None
 
 
 def visits(shares):

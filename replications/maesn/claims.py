@@ -71,11 +71,7 @@ def explores_wider(evidence: Evidence) -> ClaimResult | None:
         what = f"angle's spread, {labels[other]}, degrees"
         found.append(_bounded(spreads[other], what, options["at_most"], "below", seeds))
     if not {"at_least", "at_most"} & set(options):
-        wider = Interval(
-            spreads[method].value - spreads[other].value,
-            spreads[method].low - spreads[other].high,
-            spreads[method].high - spreads[other].low,
-        )
+        wider = _minus(spreads[method], spreads[other])
         found.append(_above(wider, f"angle's spread, {labels[method]} minus {labels[other]}, degrees", 0.0, seeds))
     return all_of(*found)
 
@@ -130,14 +126,19 @@ def gains_between(evidence: Evidence) -> ClaimResult | None:
     options = evidence.spec.options
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     first, last = options.get("first", 0), options.get("last", 1)
-    before, after = (evidence.scores(experiment, method, "return", step) for step in (first, last))
-    if not after.size:
+    gained, label = step_gain(evidence, experiment, method, first, last), evidence.replication.methods[method].label
+    if gained is None:
         return None
-    gained, label = mean_interval(after - before, interval_generator()), evidence.replication.methods[method].label
     what, seeds = f"return of {label} after {last} steps minus that after {first}", evidence.seeds(experiment, method)
     if "at_most" in options:
         return _bounded(gained, what, options["at_most"], "below", seeds)
     return _above(gained, what, options["at_least"], seeds)
+
+
+def step_gain(evidence: Evidence, experiment: str, method: str, first: int, last: int) -> Interval | None:
+    """Return what a method's batch `last` earns beyond its batch `first`; None where there is no run."""
+    before, after = (evidence.scores(experiment, method, "return", step) for step in (first, last))
+    return mean_interval(after - before, interval_generator()) if after.size else None
 
 
 def fails_where_another_adapts(evidence: Evidence) -> ClaimResult | None:
@@ -146,10 +147,9 @@ def fails_where_another_adapts(evidence: Evidence) -> ClaimResult | None:
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
     found = []
     for name, limit, direction in ((method, options["at_most"], "below"), (other, options["at_least"], "above")):
-        before, after = (evidence.scores(experiment, name, "return", step) for step in (0, 1))
-        if not after.size:
+        gained = step_gain(evidence, experiment, name, 0, 1)
+        if gained is None:
             return None
-        gained = mean_interval(after - before, interval_generator())
         what = f"gain by the first step, {evidence.replication.methods[name].label}"
         found.append(_bounded(gained, what, limit, direction, evidence.seeds(experiment, name)))
     return all_of(*found)
@@ -197,7 +197,7 @@ def trains_as_high(evidence: Evidence) -> ClaimResult | None:
         ends.append(late.pivot(index="seed", columns="env_steps", values=metric).to_numpy())
     labels = [evidence.replication.methods[method].label for method in methods]
     own, other = (mean_interval(end, interval_generator()) for end in ends)
-    difference = Interval(own.value - other.value, own.low - other.high, own.high - other.low)
+    difference = _minus(own, other)
     what = f"{metric} at the end of training, {labels[0]} minus {labels[1]}"
     return _above(difference, what, -evidence.spec.options["margin"], evidence.seeds(experiment, methods[0]))
 
@@ -312,6 +312,11 @@ def quicker(evidence: Evidence) -> ClaimResult | None:
         "below",
         evidence.seeds(experiment, methods[0]),
     )
+
+
+def _minus(own: Interval, other: Interval) -> Interval:
+    """Return the difference of two means, with the widest interval that theirs allow."""
+    return Interval(own.value - other.value, own.low - other.high, own.high - other.low)
 
 
 def _above(interval: Interval, statistic: str, threshold: float, seeds: int) -> ClaimResult:

@@ -216,10 +216,10 @@ def collect_reference(arguments: Arguments) -> None:
 
     check_scale(arguments.scale)
     replication = find_replication(load_replications(arguments.root), arguments.paper)
-    present, missing = write_reference(replication, arguments.scale, arguments.root)
+    collected = write_reference(replication, arguments.scale, arguments.root)
     folder = paths.reference_folder(arguments.scale, arguments.paper)
-    print(f"{len(present)} runs collected in {folder}")
-    for title in missing:
+    print(f"{len(collected.finished)} runs collected in {folder}, {len(collected.kept)} kept as they were")
+    for title in collected.missing:
         print(f"not finished: {title}")
 
 

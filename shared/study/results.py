@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shared.study import paths
@@ -124,23 +125,37 @@ def load_reference(paper: str, root: Path) -> tuple["pd.DataFrame", "pd.DataFram
     return tables[0], tables[1]
 
 
-def write_reference(replication: "Replication", scale: str, root: Path) -> tuple[list[str], list[str]]:
-    """Collect finished runs into `data/reference/<scale>/<paper>/`.
+class Collected(NamedTuple):
+    """Titles of runs: those that `write_reference` collected, those that stay as shipped, those that are missing."""
 
-    Returns the titles of the runs that are finished and of those that are not. Raises `StudyError` where no
-    run is finished.
+    finished: list[str]
+    kept: list[str]
+    missing: list[str]
+
+
+def write_reference(replication: "Replication", scale: str, root: Path) -> Collected:
+    """Collect finished runs into `data/reference/<scale>/<paper>/`, beside those that are there.
+
+    A shipped run that this machine has not finished stays, unless its settings have changed since. Raises
+    `StudyError` where no run is finished.
     """
     runs = replication.runs(scale)
     finished = [run for run in runs if (root / paths.run_folder(run) / paths.MANIFEST).is_file()]
     if not finished:
         raise StudyError(f"no run of {replication.paper} at scale '{scale}' is finished")
-    results, metrics = _collect(finished, root)
     folder = root / paths.reference_folder(scale, replication.paper)
-    write_table(folder / paths.RESULTS, results)
-    write_table(folder / paths.METRICS, metrics)
-    manifests = [read_json(root / paths.run_folder(run) / paths.MANIFEST) for run in finished]
-    write_json(folder / paths.PROVENANCE, {"paper": replication.paper, "scale": scale, "runs": manifests})
-    return [run.title for run in finished], [run.title for run in runs if run not in finished]
+    before = read_json(folder / paths.PROVENANCE)["runs"] if (folder / paths.PROVENANCE).is_file() else []
+    manifests = {manifest["config_hash"]: manifest for manifest in before}
+    kept = [run for run in runs if run not in finished and run.config_hash in manifests]
+    manifests |= {run.config_hash: read_json(root / paths.run_folder(run) / paths.MANIFEST) for run in finished}
+    shipped = [run for run in runs if run in finished or run in kept]
+    for name, schema in ((paths.RESULTS, _RESULTS), (paths.METRICS, _METRICS)):
+        old = read_table(folder / name) if kept else None
+        tables = [_rows_of(run, old) if run in kept else _run_table(run, name, root) for run in shipped]
+        write_table(folder / name, _concatenate(schema, tables))
+    content = [manifests[run.config_hash] for run in shipped]
+    write_json(folder / paths.PROVENANCE, {"paper": replication.paper, "scale": scale, "runs": content})
+    return Collected(*([run.title for run in some] for some in (finished, kept, [r for r in runs if r not in shipped])))
 
 
 def _evaluation_table(one: Evaluation) -> pa.Table:
@@ -163,14 +178,27 @@ def _table(columns: Mapping[str, np.ndarray]) -> pa.Table:
 
 
 def _collect(runs: Iterable[ResolvedRun], root: Path) -> tuple[pa.Table, pa.Table]:
-    results, metrics = [], []
-    for run in runs:
-        folder = root / paths.run_folder(run)
-        if (folder / paths.RESULTS).is_file():
-            results.append(_identified(read_table(folder / paths.RESULTS), run))
-        if run.trains and (folder / paths.METRICS).is_file():
-            metrics.append(_identified(read_table(folder / paths.METRICS), run))
+    runs = list(runs)
+    results = [_run_table(run, paths.RESULTS, root) for run in runs]
+    metrics = [_run_table(run, paths.METRICS, root) for run in runs]
     return _concatenate(_RESULTS, results), _concatenate(_METRICS, metrics)
+
+
+def _run_table(run: ResolvedRun, name: str, root: Path) -> pa.Table | None:
+    """Return what a run of this machine left in its file `name`, with identity columns; None where it has none."""
+    file = root / paths.run_folder(run) / name
+    # Metrics of an earlier declaration, by which the run was trained, are none of this one.
+    if not file.is_file() or (name == paths.METRICS and not run.trains):
+        return None
+    return _identified(read_table(file), run)
+
+
+def _rows_of(run: ResolvedRun, shipped: pa.Table) -> pa.Table:
+    """Return one run's rows of shipped tables, in the columns that it has."""
+    rows = shipped
+    for name in IDENTITY:
+        rows = rows.filter(pc.equal(rows[name], getattr(run, name)))
+    return rows.select([name for name in rows.column_names if rows[name].null_count < len(rows) or not len(rows)])
 
 
 def _identified(table: pa.Table, run: ResolvedRun) -> pa.Table:
@@ -178,7 +206,7 @@ def _identified(table: pa.Table, run: ResolvedRun) -> pa.Table:
     return pa.table([*identity, *table.columns], names=[*IDENTITY, *table.column_names])
 
 
-def _concatenate(schema: pa.Schema, tables: list[pa.Table]) -> pa.Table:
+def _concatenate(schema: pa.Schema, tables: Iterable[pa.Table | None]) -> pa.Table:
     """Stack tables whose further columns may differ; a column that a table lacks is empty there."""
     empty = pa.unify_schemas([_IDENTITY, schema]).empty_table()
-    return pa.concat_tables([empty, *tables], promote_options="default")
+    return pa.concat_tables([empty, *(t for t in tables if t is not None)], promote_options="default")

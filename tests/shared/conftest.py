@@ -123,13 +123,14 @@ class Study:
     def ship(self, scale: str) -> None:
         """Turn the runs at `scale` into reference results and remove them."""
         runs = self.root / "data/runs" / scale
-        for results in runs.rglob(paths.RESULTS):
-            training = results.with_name(paths.TRAINING)
-            manifest = {"run": {"env_steps": None}}
-            if training.is_file():
-                content = json.loads(training.read_text())
-                manifest = {"run": content["run"], "training": content}
-            results.with_name(paths.MANIFEST).write_text(json.dumps(manifest))
+        for run in self.replication.runs(scale):
+            folder = self.root / paths.run_folder(run)
+            if (folder / paths.RESULTS).is_file():
+                manifest = {"run": {"env_steps": None}, "config_hash": run.config_hash}
+                if (folder / paths.TRAINING).is_file():
+                    training = json.loads((folder / paths.TRAINING).read_text())
+                    manifest |= {"run": training["run"], "training": training}
+                (folder / paths.MANIFEST).write_text(json.dumps(manifest))
         write_reference(self.replication, scale, self.root)
         shutil.rmtree(runs)
 

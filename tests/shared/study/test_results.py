@@ -1,6 +1,7 @@
 """Tidy tables: their shape, their bytes, and their way into the reference results."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -120,9 +121,10 @@ def test_nothing_loaded_still_has_its_columns(finished):
 
 def test_finished_runs_become_reference_results_with_their_provenance(finished):
     replication = load_replications(finished)["walk"]
-    present, missing = write_reference(replication, "smoke", finished)
-    assert present == ["walk/line/walk seed 0 (smoke)", "walk/trials/walk seed 0 (smoke)"]
-    assert missing == ["walk/line/array seed 0 (smoke)", "walk/line/fixed seed 0 (smoke)"]
+    collected = write_reference(replication, "smoke", finished)
+    assert collected.finished == ["walk/line/walk seed 0 (smoke)", "walk/trials/walk seed 0 (smoke)"]
+    assert collected.kept == []
+    assert collected.missing == ["walk/line/array seed 0 (smoke)", "walk/line/fixed seed 0 (smoke)"]
     for own, shipped in zip(load_runs(replication, "smoke", finished), load_reference("walk", finished), strict=True):
         pd.testing.assert_frame_equal(own, shipped)
     folder = finished / paths.reference_folder("smoke", "walk")
@@ -131,6 +133,35 @@ def test_finished_runs_become_reference_results_with_their_provenance(finished):
     before = (folder / paths.RESULTS).read_bytes()
     write_reference(replication, "smoke", finished)
     assert (folder / paths.RESULTS).read_bytes() == before
+
+
+def test_runs_that_another_machine_shipped_stay_in_the_reference(finished):
+    replication = load_replications(finished)["walk"]
+    write_reference(replication, "smoke", finished)
+    shipped = load_reference("walk", finished)
+    folder = finished / paths.reference_folder("smoke", "walk")
+    provenance = (folder / paths.PROVENANCE).read_bytes()
+    (line,) = [run for run in replication.runs("smoke") if run.title == "walk/line/walk seed 0 (smoke)"]
+    shutil.rmtree(finished / paths.run_folder(line))
+    collected = write_reference(replication, "smoke", finished)
+    assert collected.finished == ["walk/trials/walk seed 0 (smoke)"]
+    assert collected.kept == [line.title]
+    for before, after in zip(shipped, load_reference("walk", finished), strict=True):
+        pd.testing.assert_frame_equal(before, after)
+    assert (folder / paths.PROVENANCE).read_bytes() == provenance
+
+
+def test_runs_that_were_shipped_with_other_settings_leave_the_reference(finished):
+    replication = load_replications(finished)["walk"]
+    write_reference(replication, "smoke", finished)
+    (line,) = [run for run in replication.runs("smoke") if run.title == "walk/line/walk seed 0 (smoke)"]
+    shutil.rmtree(finished / paths.run_folder(line))
+    file = finished / paths.reference_folder("smoke", "walk") / paths.PROVENANCE
+    file.write_text(file.read_text().replace(line.config_hash, "0" * 16))
+    collected = write_reference(replication, "smoke", finished)
+    assert collected.kept == []
+    assert line.title in collected.missing
+    assert set(load_reference("walk", finished)[0]["experiment"]) == {"trials"}
 
 
 def test_there_is_no_reference_without_finished_runs(walk):

@@ -219,6 +219,8 @@ def collect_reference(arguments: Arguments) -> None:
     collected = write_reference(replication, arguments.scale, arguments.root)
     folder = paths.reference_folder(arguments.scale, arguments.paper)
     print(f"{len(collected.finished)} runs collected in {folder}, {len(collected.kept)} kept as they were")
+    for title in collected.outdated:
+        print(f"made with other settings than those of {replication.file}: {title}")
     for title in collected.missing:
         print(f"not finished: {title}")
 

@@ -126,17 +126,21 @@ def load_reference(paper: str, root: Path) -> tuple["pd.DataFrame", "pd.DataFram
 
 
 class Collected(NamedTuple):
-    """Titles of runs: those that `write_reference` collected, those that stay as shipped, those that are missing."""
+    """Titles of runs: those that `write_reference` collected, those that stay as shipped, those that are missing.
+
+    `outdated` are those of the kept or collected ones that were made with other settings than today's.
+    """
 
     finished: list[str]
     kept: list[str]
     missing: list[str]
+    outdated: list[str]
 
 
 def write_reference(replication: "Replication", scale: str, root: Path) -> Collected:
     """Collect finished runs into `data/reference/<scale>/<paper>/`, beside those that are there.
 
-    A shipped run that this machine has not finished stays, unless its settings have changed since. Raises
+    A shipped run that this machine has not finished stays, as long as `replication.yaml` declares it. Raises
     `StudyError` where no run is finished.
     """
     runs = replication.runs(scale)
@@ -145,17 +149,19 @@ def write_reference(replication: "Replication", scale: str, root: Path) -> Colle
         raise StudyError(f"no run of {replication.paper} at scale '{scale}' is finished")
     folder = root / paths.reference_folder(scale, replication.paper)
     before = read_json(folder / paths.PROVENANCE)["runs"] if (folder / paths.PROVENANCE).is_file() else []
-    manifests = {manifest["config_hash"]: manifest for manifest in before}
-    kept = [run for run in runs if run not in finished and run.config_hash in manifests]
-    manifests |= {run.config_hash: read_json(root / paths.run_folder(run) / paths.MANIFEST) for run in finished}
+    manifests = {tuple(manifest["run"][name] for name in IDENTITY): manifest for manifest in before}
+    kept = [run for run in runs if run not in finished and _identity(run) in manifests]
+    manifests |= {_identity(run): read_json(root / paths.run_folder(run) / paths.MANIFEST) for run in finished}
     shipped = [run for run in runs if run in finished or run in kept]
     for name, schema in ((paths.RESULTS, _RESULTS), (paths.METRICS, _METRICS)):
         old = read_table(folder / name) if kept else None
         tables = [_rows_of(run, old) if run in kept else _run_table(run, name, root) for run in shipped]
         write_table(folder / name, _concatenate(schema, tables))
-    content = [manifests[run.config_hash] for run in shipped]
+    content = [manifests[_identity(run)] for run in shipped]
     write_json(folder / paths.PROVENANCE, {"paper": replication.paper, "scale": scale, "runs": content})
-    return Collected(*([run.title for run in some] for some in (finished, kept, [r for r in runs if r not in shipped])))
+    missing = [run for run in runs if run not in shipped]
+    outdated = [run for run in shipped if manifests[_identity(run)]["config_hash"] != run.config_hash]
+    return Collected(*([run.title for run in some] for some in (finished, kept, missing, outdated)))
 
 
 def _evaluation_table(one: Evaluation) -> pa.Table:
@@ -196,9 +202,13 @@ def _run_table(run: ResolvedRun, name: str, root: Path) -> pa.Table | None:
 def _rows_of(run: ResolvedRun, shipped: pa.Table) -> pa.Table:
     """Return one run's rows of shipped tables, in the columns that it has."""
     rows = shipped
-    for name in IDENTITY:
-        rows = rows.filter(pc.equal(rows[name], getattr(run, name)))
+    for name, value in zip(IDENTITY, _identity(run), strict=True):
+        rows = rows.filter(pc.equal(rows[name], value))
     return rows.select([name for name in rows.column_names if rows[name].null_count < len(rows) or not len(rows)])
+
+
+def _identity(run: ResolvedRun) -> tuple[str | int, ...]:
+    return tuple(getattr(run, name) for name in IDENTITY)
 
 
 def _identified(table: pa.Table, run: ResolvedRun) -> pa.Table:

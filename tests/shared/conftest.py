@@ -126,7 +126,7 @@ class Study:
         for run in self.replication.runs(scale):
             folder = self.root / paths.run_folder(run)
             if (folder / paths.RESULTS).is_file():
-                manifest = {"run": {"env_steps": None}, "config_hash": run.config_hash}
+                manifest = {"run": run.model_dump() | {"env_steps": None}, "config_hash": run.config_hash}
                 if (folder / paths.TRAINING).is_file():
                     training = json.loads((folder / paths.TRAINING).read_text())
                     manifest |= {"run": training["run"], "training": training}

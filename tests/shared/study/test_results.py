@@ -151,13 +151,23 @@ def test_runs_that_another_machine_shipped_stay_in_the_reference(finished):
     assert (folder / paths.PROVENANCE).read_bytes() == provenance
 
 
-def test_runs_that_were_shipped_with_other_settings_leave_the_reference(finished):
+def test_shipped_runs_that_were_made_with_other_settings_are_named(finished):
     replication = load_replications(finished)["walk"]
-    write_reference(replication, "smoke", finished)
+    assert write_reference(replication, "smoke", finished).outdated == []
     (line,) = [run for run in replication.runs("smoke") if run.title == "walk/line/walk seed 0 (smoke)"]
     shutil.rmtree(finished / paths.run_folder(line))
     file = finished / paths.reference_folder("smoke", "walk") / paths.PROVENANCE
     file.write_text(file.read_text().replace(line.config_hash, "0" * 16))
+    assert write_reference(replication, "smoke", finished).outdated == [line.title]
+
+
+def test_shipped_runs_that_are_declared_no_more_leave_the_reference(finished):
+    replication = load_replications(finished)["walk"]
+    write_reference(replication, "smoke", finished)
+    file = finished / paths.reference_folder("smoke", "walk") / paths.PROVENANCE
+    file.write_text(file.read_text().replace('"method": "walk"', '"method": "crawl"', 1))
+    (line,) = [run for run in replication.runs("smoke") if run.title == "walk/line/walk seed 0 (smoke)"]
+    shutil.rmtree(finished / paths.run_folder(line))
     collected = write_reference(replication, "smoke", finished)
     assert collected.kept == []
     assert line.title in collected.missing

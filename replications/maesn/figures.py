@@ -75,25 +75,25 @@ def latents(evidence: Evidence) -> Figure:
     An ellipse per task: its centre μ, its half-axes σ; the prior as a thick circle. The first method, its first seed.
     """
     names = list(evidence.experiments())
-    figure, axes = theme.panels(2 * len(names), height=2.4)
+    figure, axes = theme.panels(2 * len(names), columns=2, height=2.4)
     for experiment, pair in zip(names, np.reshape(axes, (-1, 2)), strict=True):
         rows = newest(evidence, experiment, evidence.methods(experiment)[0])
         label = evidence.replication.experiments[experiment].label
+        reach = 4.0 if rows.empty else max(4.0, rows[["latent_mean0", "latent_mean1"]].abs().to_numpy().max() + 1)
         for axis, (step, name) in zip(pair, ((0, "before"), (1, "after one step")), strict=True):
-            axis.set_title(f"{label}: {name}")
+            axis.set_title(f"{label}:\n{name}")
             if rows.empty:
                 theme.no_results(axis)
                 continue
-            _draw_latents(axis, rows[rows["episode"] == step])
+            _draw_latents(axis, rows[rows["episode"] == step], reach)
     theme.label_line(figure, notes(evidence, "ellipses: one standard deviation; black: the prior", published="none"))
     return figure
 
 
-def _draw_latents(axis: Axes, rows: pd.DataFrame) -> None:
+def _draw_latents(axis: Axes, rows: pd.DataFrame, reach: float) -> None:
     columns = rows[["latent_mean0", "latent_mean1", "latent_std0", "latent_std1"]].to_numpy()
     for x, y, width, height in columns:
         axis.add_patch(Ellipse((x, y), 2 * width, 2 * height, fill=False, color="#0072b2", alpha=0.25, lw=0.6))
     axis.plot(*columns[:, :2].T, ".", color="#0072b2", ms=3)
     axis.add_patch(Ellipse((0, 0), 2, 2, fill=False, color="black", lw=1.4))
-    reach = max(4.0, np.abs(columns[:, :2]).max() + 1)
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="z₁", ylabel="z₂")

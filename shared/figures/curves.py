@@ -49,6 +49,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     PUBLISHED_NUMBER: {"ls": ":", "lw": 1.2},
     **dict.fromkeys((*PUBLISHED_CURVES.values(), "published"), _HOLLOW),
 }
+_PUBLISHED = {PUBLISHED_NUMBER, "published", *PUBLISHED_CURVES.values()}
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def learning_curves(evidence: Evidence) -> Figure:
         _finish(axis, title, options)
     theme.drop_repeated_labels(axes)
     put_legend(figure, handles)
-    theme.label_line(figure, notes(evidence, BAND if _several_seeds(evidence) else NO_BAND))
+    ours_alone = _PUBLISHED.isdisjoint(handles)
+    band = BAND if _several_seeds(evidence) else NO_BAND
+    theme.label_line(figure, notes(evidence, band, published="none" if ours_alone else "curves"))
     return figure
 
 

@@ -132,7 +132,7 @@ def drop_repeated_labels(axes: list[Axes]) -> None:
 def label_line(figure: Figure, parts: Iterable[str]) -> None:
     """Print below the panels, small, what a reader must know: scale, seeds, interval, sources."""
     text = "\u00a0· ".join(part for part in parts if part)  # a line may end with the dot, not begin with it
-    lines = textwrap.wrap(text, int(figure.get_figwidth() * 19))
+    lines = textwrap.wrap(text, int(figure.get_figwidth() * 18))
     figure.supxlabel("\n".join(lines), fontsize=7, color=GREY)
 
 

@@ -190,6 +190,15 @@ def test_published_values_along_a_test_are_marked_at_their_episodes(ran):
     assert other.axes[0].containers[1].lines[0].get_ydata().tolist() == [0.5]
 
 
+def test_sources_are_named_where_something_of_them_is_drawn(ran):
+    shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "x_value": 1}
+    ran.publish(shots | {"value": 5.0, "kind": "rerun", "source": "an archive"})
+    ran.run("adapting", "ours", [8] * 4)
+    evidence = load(ran, ["adapting"], ["ours"])
+    assert "an archive" in adaptation_curves(evidence).get_supxlabel()
+    assert "an archive" not in learning_curves(evidence).get_supxlabel()
+
+
 def test_tables_show_reruns_of_released_policies_apart_from_published_numbers(ran):
     shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "x_value": 1}
     ran.publish(

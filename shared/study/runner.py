@@ -16,7 +16,7 @@ from shared.study.checkpoint import Checkpoints
 from shared.study.errors import StudyError
 from shared.study.files import exclusive, read_json, sha256, write_atomically, write_json
 from shared.study.interruption import Interrupted, stop_requests
-from shared.study.loading import limit_threads, make_family, make_learner, needed_models
+from shared.study.loading import keep_memory, limit_threads, make_family, make_learner, needed_models
 from shared.study.manifest import describe_job, learner_digest
 from shared.study.results import (
     Evaluation,
@@ -284,6 +284,7 @@ def _make(run: ResolvedRun, root: Path, threads: int, device: str) -> tuple[Task
     family.threads = threads
     learner = make_learner(run, family, root, device)
     limit_threads(threads)
+    keep_memory()
     return family, learner
 
 

@@ -11,8 +11,8 @@ from shared.study.loading import load_object
 
 DRAWS = 2000
 SIZES = 4  # fewer numbers of actions say nothing of growth
-# Shares of what exploring is worth that count as all of it, as not most of it, and as none, but well exploited.
-REACHED, MISSED, LEARNED = 0.9, 0.5, -0.2
+# Shares of what exploring is worth that count as all of it, and as none, but well exploited.
+REACHED, LEARNED = 0.9, -0.2
 EXPLORATION = 0  # the first episode
 
 
@@ -21,14 +21,17 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
 
     `methods`: the method, who knows the problem, who knows nothing, and the others, of which at least one must have
     run. What counts is the share of what exploring is worth: 0 for who knows nothing, 1 for who knows the problem. The
-    others must have learned what can be had without exploring, and not more than the share `most` (option; 0.5).
-    Options `at_least` and `at_most`: bounds on what the method does while exploring, by measure.
+    others must have learned what can be had without exploring, and less than half of the rest; with the option `some`,
+    a method that knows some of the problem, less than halfway from that method's share to 1. Options `at_least` and
+    `at_most`: bounds on what the method does while exploring, by measure.
     """
     (experiment,), (method, known, unknown, *others) = evidence.spec.experiments, evidence.spec.methods
-    most = evidence.spec.options.get("most", MISSED)
-    top, bottom = (evidence.mean(experiment, name, episode="last") for name in (known, unknown))
-    if top is None or bottom is None:
+    some = evidence.spec.options.get("some", unknown)
+    others = [name for name in others if name != some]
+    top, bottom, middle = (evidence.mean(experiment, name, episode="last") for name in (known, unknown, some))
+    if top is None or bottom is None or middle is None:
         return None
+    most = (1 + (middle.value - bottom.value) / (top.value - bottom.value)) / 2
     earned = {name: evidence.mean(experiment, name, episode="last") for name in (method, *others)}
     shares = {
         name: interval.affine(bottom.value, top.value - bottom.value)
@@ -110,6 +113,19 @@ def ignores_distractions(evidence: Evidence) -> ClaimResult | None:
         seeds = min(map(len, pair))
         conditions.append(ClaimResult(statistic, gain.value, gain.low, gain.high, 0.0, "above", seeds))
     return all_of(*conditions)
+
+
+def still_explores(evidence: Evidence) -> ClaimResult | None:
+    """Claim 8: the method earns at least the option `level` where problems have several identities.
+
+    Options `at_least` and `at_most`: bounds on what it does while exploring, by measure.
+    """
+    (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
+    earned = evidence.mean(experiment, method, episode="last")
+    if earned is None:
+        return None
+    bound = _bound(earned, "return", evidence.spec.options["level"], "above", evidence.seeds(experiment, method))
+    return all_of(bound, *_behaviour(evidence, experiment, method))
 
 
 def is_consistent(evidence: Evidence) -> ClaimResult | None:

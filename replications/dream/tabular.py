@@ -25,6 +25,9 @@ Array = np.ndarray
 class RevealingAction(ProblemFamily):
     """|A| problems, `actions` actions; the informative action is 0, problem µ pays for action µ.
 
+    With `identities` each problem goes by several numbers: µ, µ + |A|, µ + 2 |A|, …; nothing that is seen or paid tells
+    them apart.
+
     Which action it is and which one pays makes no difference to learners that start from equal values. The state is 0,
     or 1 + µ after the informative action of an exploration; there are no goals. `looks` are steps that an exploration
     goes on for after its action, for those who do not see the state that an episode ends in.
@@ -32,18 +35,24 @@ class RevealingAction(ProblemFamily):
 
     goal_sizes = (1,)
 
-    def __init__(self, actions: int, looks: int = 0):
+    def __init__(self, actions: int, looks: int = 0, identities: int = 1):
         if actions < 2:
             raise ValueError(f"actions must be at least 2, got {actions}")
+        if identities < 1:
+            raise ValueError(f"identities must be at least 1, got {identities}")
         self.horizon = 1 + looks
-        self.actions = self.problems = actions
+        self.actions, self.problems = actions, actions * identities
         self.state_sizes = (actions + 1,)
-        self.train_ids = self.test_ids = np.arange(actions)
+        self.train_ids = self.test_ids = np.arange(self.problems)
         super().__init__()
 
     def draw_goal(self, problem: int, generator: np.random.RandomState) -> Array:
         """Return the one goal."""
         return np.zeros(1)
+
+    def same_to_exploit(self, problems: Array) -> Array:
+        """Return the actions that are paid for."""
+        return problems % self.actions
 
     def measures(self, tasks: Array, codes: Array, actions: Array, valid: Array) -> dict[str, Array]:
         """Return whether the informative action was taken."""
@@ -60,7 +69,7 @@ class VectorRevealing(VectorTasks):
     def __init__(self, num_envs: int, family: RevealingAction):
         super().__init__(num_envs, family.observation_space, family.action_space)
         self.family = family
-        self._problems, self._shown, self._clock = np.zeros((3, num_envs), dtype=np.int64)
+        self._paid, self._shown, self._clock = np.zeros((3, num_envs), dtype=np.int64)
         self._episodes = np.full(num_envs, -1)
 
     def set_tasks(self, tasks: Array) -> None:
@@ -68,7 +77,7 @@ class VectorRevealing(VectorTasks):
         problems = self.checked_tasks(tasks, self.family.task_dim)[:, 0]
         if not np.isin(problems, self.family.train_ids).all():
             raise ValueError(f"problems are integers from 0 to {self.family.problems - 1}")
-        self._problems, self._episodes[:] = problems.astype(np.int64), -1
+        self._paid, self._episodes[:] = self.family.same_to_exploit(problems.astype(np.int64)), -1
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
         """Begin the next episode in the trials that `options["reset_mask"]` names."""
@@ -81,8 +90,8 @@ class VectorRevealing(VectorTasks):
         """Take the one action of an episode, or, after it, look on."""
         actions, exploring, first = self.checked_actions(actions), self._episodes == 0, self._clock == 0
         self._clock += 1
-        self._shown = np.where(exploring & first & (actions == 0), 1 + self._problems, self._shown)
-        rewards = np.where(~exploring & first & (actions == self._problems), 1.0, 0.0)
+        self._shown = np.where(exploring & first & (actions == 0), 1 + self._paid, self._shown)
+        rewards = np.where(~exploring & first & (actions == self._paid), 1.0, 0.0)
         terminated = ~exploring | (self._clock == self.family.horizon)
         return self._observe(), rewards, terminated, np.zeros(self.num_envs, dtype=bool), {}
 
@@ -107,6 +116,8 @@ class TabularLearners:
     def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
         if not isinstance(family, RevealingAction):
             raise ValueError(f"{type(self).__name__} knows nothing of {type(family).__name__}")
+        if family.problems > family.actions:
+            raise ValueError(f"{type(self).__name__} knows problems by one identity each")
         self.family, self.config, self.size = family, config, family.actions
         self.rng = np.random.Generator(np.random.SFC64(seed))
         self.rows = np.arange(config.repetitions)

@@ -60,6 +60,28 @@ def test_others_must_not_explore():
     assert "E-RL²" in result.statistic
 
 
+def test_others_may_explore_some_of_what_is_worth_it():
+    """Who knows one of two things earns a share of 0.4; others may earn up to halfway from there, 0.7."""
+    cells = {"e-rl2": np.full((3, 4), 0.6), "one-known": np.full((1, 4), 0.5)}
+    result = explores(np.full((3, 4), 0.79), cells, some="one-known")
+    assert result.verdict == "reproduced"
+    assert explores(np.full((3, 4), 0.79), cells).verdict == "not reproduced"
+    cells["e-rl2"] += 0.06
+    assert explores(np.full((3, 4), 0.79), cells, some="one-known").verdict == "not reproduced"
+
+
+def test_several_identities_must_not_hurt():
+    def still(earned, informative):
+        cells = {"dream": {"return": np.full((3, 4), earned), "informative": np.full((3, 4), informative)}}
+        options = {"level": 0.9, "at_least": {"informative": 0.9}}
+        return claims.still_explores(FakeEvidence("revealing-action-identities", cells, **options))
+
+    assert still(1.0, 1.0).verdict == "reproduced"
+    assert still(0.5, 1.0).verdict == still(1.0, 0.5).verdict == "not reproduced"
+    nothing = FakeEvidence("revealing-action-identities", {"dream": None}, level=0.9)
+    assert claims.still_explores(nothing) is None
+
+
 def test_others_must_have_learned_what_there_is_without_exploring():
     result = explores(np.full((3, 4), 0.79), {"e-rl2": np.full((3, 4), -2.0)})
     assert result.verdict == "not reproduced"

@@ -91,3 +91,20 @@ def test_wrong_use_is_refused():
         RevealingAction(1)
     with pytest.raises(ValueError, match="more than the 300 repetitions"):
         make(TabularDREAM).adapt(np.zeros((301, 1)), 1, np.random.default_rng(0))
+
+
+def test_identities_of_a_problem_differ_in_nothing_but_their_number():
+    family = RevealingAction(3, identities=2)
+    assert family.train_ids.tolist() == [0, 1, 2, 3, 4, 5]
+    envs = family.make(6)
+    envs.set_tasks(np.column_stack([np.arange(6), np.zeros((6, 2))]))
+    envs.reset(options={"reset_mask": np.ones(6, dtype=bool)})
+    shown = envs.step(np.zeros(6, dtype=int))[0][:, 0]
+    assert shown.tolist() == [1, 2, 3, 1, 2, 3]
+    envs.reset(options={"reset_mask": np.ones(6, dtype=bool)})
+    assert envs.step(np.array([0, 1, 2, 0, 0, 0]))[1].tolist() == [1, 1, 1, 1, 0, 0]
+    assert family.same_to_exploit(np.arange(6)).tolist() == [0, 1, 2, 0, 1, 2]
+    with pytest.raises(ValueError, match="identities must be at least 1, got 0"):
+        RevealingAction(3, identities=0)
+    with pytest.raises(ValueError, match="knows problems by one identity each"):
+        TabularDREAM(family, Config(repetitions=1, trials=1), np.random.SeedSequence(0))

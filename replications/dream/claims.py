@@ -1,15 +1,12 @@
 """The paper's claims as tests on finished runs."""
 
-import numpy as np
-
 from replications.dream.consistency import explorations
-from replications.dream.growth import LAWS, fitted_power, samples_by_size
+from replications.dream.growth import growth, samples_by_size
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval
 from shared.study.loading import load_object
 
-DRAWS = 2000
 SIZES = 4  # fewer numbers of actions say nothing of growth
 # Shares of what exploring is worth that count as all of it, and as none, but well exploited.
 REACHED, LEARNED = 0.9, -0.2
@@ -158,29 +155,27 @@ def is_consistent(evidence: Evidence) -> ClaimResult | None:
 def grows_as(evidence: Evidence) -> ClaimResult | None:
     """Claim 6: the samples needed are a power of the law `law` of |A| that lies `direction` (of) 1.
 
-    The learners of each size are resampled for the interval. A learner that went wrong in the second half of its
-    trials may do so again: then there is no saying.
+    With the option `least`, of as many actions at least: a law is about many. A learner that went wrong in the second
+    half of its trials may do so again: then there is no saying.
     """
-    (method,), law = evidence.spec.methods, LAWS[evidence.spec.options["law"]]
+    (method,), law, least = evidence.spec.methods, evidence.spec.options["law"], evidence.spec.options.get("least", 0)
     for origin in (THIS_MACHINE, REFERENCE):
         samples = samples_by_size(evidence, method, origin)
-        if len(samples) >= SIZES and not _undecided(evidence, method, origin):
+        counted = {size: samples[size] for size in sorted(samples) if size >= least}
+        if len(counted) >= SIZES and not _undecided(evidence, method, origin):
             break
     else:
         return None
-    sizes, rng = np.array(sorted(samples)), interval_generator()
-    means = np.array([samples[size].mean() for size in sizes])
-    draws = np.array([rng.choice(samples[size], (DRAWS, len(samples[size]))).mean(axis=1) for size in sizes])
-    low, high = np.quantile(fitted_power(law(sizes), draws), [0.025, 0.975])
+    power = growth(counted, law)
     return ClaimResult(
-        statistic=f"power of {evidence.spec.options['law']} with which the samples of {method} grow",
-        value=float(fitted_power(law(sizes), means)),
-        low=float(low),
-        high=float(high),
+        statistic=f"power of {law} with which the samples of {method} grow",
+        value=power.value,
+        low=power.low,
+        high=power.high,
         threshold=1.0,
         direction=evidence.spec.options["direction"],
-        seeds=min(map(len, samples.values())),
-        detail=", ".join(f"|A| = {size}: {mean:.4g}" for size, mean in zip(sizes, means, strict=True)),
+        seeds=min(map(len, counted.values())),
+        detail=", ".join(f"|A| = {size}: {values.mean():.4g}" for size, values in counted.items()),
     )
 
 

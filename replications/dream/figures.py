@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from replications.dream.growth import LAWS, fitted_power, samples_by_size
+from replications.dream.growth import LAWS, growth, samples_by_size
 from replications.dream.sign_room import SignRoom
 from replications.dream.tasks import Cooking, GridFamily, Map, RideFamily
 from replications.dream.views import COLOURS, HALVES, METRE, OBJECTS, SHAPES, SIGN, WALLS
@@ -59,7 +59,9 @@ def sample_complexity(evidence: Evidence) -> Figure:
             for law in LAWS.values():
                 axis.plot(sizes, value[0] * law(sizes) / law(sizes[0]), color=looks[method].colour, lw=0.5, ls=":")
             if len(sizes) > 1:
-                slopes.append(f"{label}: samples grow as |A|^{fitted_power(sizes, value):.2f}")
+                powers = {law: growth(samples, law) for law in LAWS}
+                of = " and ".join(f"{p.value:.2f} ({p.low:.2f} to {p.high:.2f}) of {law}" for law, p in powers.items())
+                slopes.append(f"{label}: samples grow as the power {of}")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log")
     axis.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
@@ -69,7 +71,7 @@ def sample_complexity(evidence: Evidence) -> Figure:
         put_legend(figure, handles)
     else:
         theme.no_results(axis)
-    dotted = ["dotted: |A| log|A| and |A|² log|A|"] if handles else []
+    dotted = ["dotted: |A| log|A|, below, and |A|² log|A|, above"] if handles else []
     theme.label_line(figure, notes(evidence, BARS, [*dotted, *dict.fromkeys(slopes)], published="none"))
     return figure
 

@@ -181,25 +181,34 @@ class TabularLearners:
         self.trials = state["trials"]
 
 
+class DecodingConfig(Config):
+    """How many learners there are, and when their rewards are computed."""
+
+    recomputed: bool = Field(description="whether the decoder has learned from a trial when its reward is computed")
+
+
 class TabularDREAM(TabularLearners):
     """Exploration earns what it tells of the problem: log |A| once the decoder knows what is shown, else nothing.
 
-    The decoder remembers what was shown with a problem the first time (any later trial earns log |A|).
+    The decoder remembers what was shown with a problem the first time: any later trial earns log |A|, and with
+    `recomputed` rewards, which the present decoder gives to all past trials, as in replay, the first one, too.
     """
 
-    def __init__(self, family: TaskFamily, config: Config, seed: np.random.SeedSequence, device: str = "cpu"):
+    Config = DecodingConfig
+
+    def __init__(self, family: TaskFamily, config: DecodingConfig, seed: np.random.SeedSequence, device: str = "cpu"):
         super().__init__(family, config, seed, device)
         self.decoded = np.zeros((config.repetitions, self.size), dtype=bool)
         self.exploited = np.zeros((config.repetitions, self.size), dtype=bool)  # the paying action of µ was found
 
     def earned(self, explored: Array, problems: Array, exploited: Array) -> Array:
-        """Return log |A| where the problem was shown and had been shown before."""
+        """Return log |A| where the problem was shown and, unless `recomputed`, had been shown before."""
         shown = explored == 0
-        gain = np.log(self.size) * (shown & self.decoded[self.rows, problems])
+        known = self.config.recomputed | self.decoded[self.rows, problems]
         self.decoded[self.rows[shown], problems[shown]] = True
         found = exploited == problems  # told the problem, DREAM learns to exploit whatever was explored
         self.exploited[self.rows[found], problems[found]] = True
-        return gain
+        return np.log(self.size) * (shown & known)
 
     def informed(self) -> float:
         """Return the mean, over problems, of the highest value of exploitation given the problem."""

@@ -28,6 +28,7 @@ from shared.figures.theme import Style
 BAND = "band: 95 % bootstrap over training seeds"
 NO_BAND = "one seed, so no band"
 MEAN_LINE = "no training: mean score"
+CARRIED_LINE = "trained elsewhere: mean score"
 FINAL_LEVEL = "value after the last step"
 DEFAULT_METRIC = "train/return"
 
@@ -45,6 +46,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     THIS_MACHINE: {"ls": "-"},
     REFERENCE: {"ls": "--", "alpha": 0.55},
     MEAN_LINE: {"lw": 1.0, "ls": (0, (6, 2))},
+    CARRIED_LINE: {"lw": 3.0, "alpha": 0.55},  # broad: seen below an optimum that it reaches
     FINAL_LEVEL: {"lw": 0.9, "ls": (0, (3, 3))},
     PUBLISHED_NUMBER: {"ls": ":", "lw": 1.2},
     **dict.fromkeys((*PUBLISHED_CURVES.values(), "published"), _HOLLOW),
@@ -152,8 +154,9 @@ def _draw_series(axis: Axes, evidence: Evidence, line: Series, style: Style, met
             yield origin
     level = _untrained_level(evidence, line)
     if level is not None:
-        axis.axhline(level, color=style.colour, lw=1.0, ls=(0, (6, 2)))
-        yield MEAN_LINE
+        kind = CARRIED_LINE if evidence.replication.methods[line.method].needs else MEAN_LINE
+        axis.axhline(level, color=style.colour, **_KINDS[kind])
+        yield kind
     yield from _draw_published(axis, evidence, line, style)
 
 

@@ -165,7 +165,9 @@ class Table:
             return value
         half = (cell.high - cell.low) / 2
         shown = _decimal(half, self.digits)
-        return f"{value} ± {shown if float(shown) else f'{half:.1g}'}"  # narrow, yet never printed as none at all
+        if not float(shown):  # a narrow interval is never printed as none at all; rounding errors are none
+            shown = f"{half:.1g}" if half > 1e-6 * abs(cell.value) else "0"
+        return f"{value} ± {shown}"
 
     def _note_line(self) -> str:
         return " · ".join(self.notes)

@@ -242,6 +242,8 @@ def test_learns_to_read_a_small_map_that_nobody_can_do_without(make):
         "target_every": 500,
         "epsilon_steps": 4000,
         "explore_epsilon_steps": 4000,
+        "anneal": (8000, 16000),
+        "step_penalty": 0.02,
         "explore_from": 100,
         "exploit_from": 100,
         "capacity": 4000,
@@ -250,7 +252,7 @@ def test_learns_to_read_a_small_map_that_nobody_can_do_without(make):
         "iteration_trials": 320,
     }
     learner = make("dream-feed-forward", SmallMap(), **settings)
-    while learner.env_steps < 15000:
+    while learner.env_steps < 16000:
         learner.train()
 
     def test():

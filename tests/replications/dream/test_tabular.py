@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from replications.dream.tabular import Config, RevealingAction, TabularDREAM, TabularRL2
+from replications.dream.tabular import RevealingAction, TabularDREAM, TabularRL2
 from shared.study.state import from_bytes, to_bytes
 
 
-def make(learner, actions=4, repetitions=300, trials=50, seed=0):
-    return learner(
-        RevealingAction(actions), Config(repetitions=repetitions, trials=trials), np.random.SeedSequence(seed)
-    )
+def make(learner, actions=4, repetitions=300, trials=50, seed=0, recomputed=False):
+    settings = {"repetitions": repetitions, "trials": trials}
+    if learner is TabularDREAM:
+        settings["recomputed"] = recomputed
+    return learner(RevealingAction(actions), learner.Config(**settings), np.random.SeedSequence(seed))
 
 
 def scripted(learner, explored, problems, exploited):
@@ -21,6 +22,16 @@ def test_dream_earns_log_a_from_the_second_sight_of_a_problem():
     learner = make(TabularDREAM, repetitions=1)
     earned = scripted(learner, [0, 1, 0, 0, 0], [2, 2, 2, 3, 3], [0] * 5)
     np.testing.assert_allclose(earned, [0, 0, np.log(4), 0, np.log(4)])
+
+
+def test_recomputed_rewards_need_a_single_sight():
+    learner = make(TabularDREAM, repetitions=1, recomputed=True)
+    earned = scripted(learner, [0, 1, 0, 0, 0], [2, 2, 2, 3, 3], [0] * 5)
+    np.testing.assert_allclose(earned, np.log(4) * np.array([1, 0, 1, 1, 1]))
+    many = make(TabularDREAM, actions=8, repetitions=2000, trials=200, recomputed=True)
+    many.train()
+    samples = many.wrong + 1.0  # until the informative one of eight actions is drawn
+    assert samples.mean() == pytest.approx(8, abs=4 * samples.std() / 2000**0.5)
 
 
 def test_rl2_earns_the_best_mean_reward_after_what_it_has_seen():
@@ -107,4 +118,4 @@ def test_identities_of_a_problem_differ_in_nothing_but_their_number():
     with pytest.raises(ValueError, match="identities must be at least 1, got 0"):
         RevealingAction(3, identities=0)
     with pytest.raises(ValueError, match="knows problems by one identity each"):
-        TabularDREAM(family, Config(repetitions=1, trials=1), np.random.SeedSequence(0))
+        TabularRL2(family, TabularRL2.Config(repetitions=1, trials=1), np.random.SeedSequence(0))

@@ -68,6 +68,8 @@ def test_empty_cell_is_a_dash_and_rounded_zero_has_no_sign():
 def test_narrow_interval_is_not_printed_as_none():
     cells = [[Cell(value=6.61, low=6.59, high=6.63), Cell(value=6.6, low=6.6, high=6.6)]]
     assert "| a | 6.6 ± 0.02 | 6.6 ± 0 |" in table(rows=["a"], cells=cells, digits=1).to_markdown()
+    rounding = [[Cell(value=0.5, low=0.5 - 4e-9, high=0.5 + 4e-9)]]
+    assert "| a | 0.5 ± 0 |" in table(rows=["a"], columns=["b"], cells=rounding, digits=1).to_markdown()
 
 
 def test_frame_keeps_text_left_and_numbers_right():

@@ -9,6 +9,8 @@ from shared.analysis.statistics import Interval, difference_interval, mean_inter
 
 DRAWS = 2000
 FIRST = 0
+BOUNDLESS = 1e9
+NORMAL = 1.96  # standard errors on either side in a 95 % interval
 
 
 def adapts_better(evidence: Evidence) -> ClaimResult | None:
@@ -122,7 +124,10 @@ def divergences(evidence: Evidence, experiment: str, method: str) -> np.ndarray:
 
 
 def gains_between(evidence: Evidence) -> ClaimResult | None:
-    """Between two batches of a test, `first` and `last` (default 0, 1), the method gains `at_least`, or `at_most`."""
+    """Between two batches of a test, `first` and `last` (default 0, 1), the method gains `at_least`, or `at_most`.
+
+    With the option `share` that is at least this share of what it gains until its last batch.
+    """
     options = evidence.spec.options
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     first, last = options.get("first", 0), options.get("last", 1)
@@ -132,7 +137,31 @@ def gains_between(evidence: Evidence) -> ClaimResult | None:
     what, seeds = f"return of {label} after {last} steps minus that after {first}", evidence.seeds(experiment, method)
     if "at_most" in options:
         return _bounded(gained, what, options["at_most"], "below", seeds)
-    return _above(gained, what, options["at_least"], seeds)
+    conditions = [_above(gained, what, options["at_least"], seeds)]
+    if "share" in options:
+        before, after, end = (evidence.scores(experiment, method, "return", step) for step in (first, last, "last"))
+        rest = mean_interval(after - before - options["share"] * (end - before), interval_generator())
+        conditions.append(_above(rest, f"{what}, minus {options['share']:g} of the gain in the end", 0.0, seeds))
+    return all_of(*conditions)
+
+
+def as_published(evidence: Evidence) -> ClaimResult | None:
+    """Along a test the method's returns are the published ones, all within a standard error of the difference.
+
+    Of published values and standard errors by step; ours are over test tasks.
+    """
+    (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
+    found, rows = [], evidence.published_rows(experiment, method)
+    for row in rows[rows["spread"] == "sem"].itertuples():
+        scores = evidence.scores(experiment, method, "return", int(row.x_value))
+        if not scores.size:
+            continue  # the test has fewer steps, or did not take place
+        error = np.hypot((row.high - row.low) / 2, scores.std(ddof=1) / np.sqrt(scores.size))
+        away = abs(scores.mean() - row.value) / error
+        what = f"standard errors between ours and published after {int(row.x_value)} steps"
+        interval = Interval(away, max(away - NORMAL, 0.0), away + NORMAL)
+        found.append(_bounded(interval, what, 1.0, "below", evidence.seeds(experiment, method)))
+    return all_of(*found) if found else None
 
 
 def step_gain(evidence: Evidence, experiment: str, method: str, first: int, last: int) -> Interval | None:
@@ -242,9 +271,10 @@ def noisier(evidence: Evidence) -> ClaimResult | None:
     if not all(map(len, measured)):
         return None
     first, second = (_relative_noise(rows, rng) for rows in measured)
-    ratios = first / second
-    if not np.isfinite(ratios).all():
+    # Without a signal noise is all there is: a sample then says that the ratio is boundless, or nothing.
+    if np.isnan(first[0]) or np.isnan(second[0]):
         return None
+    ratios = np.where(np.isnan(second), 0.0, np.where(np.isnan(first), BOUNDLESS, first / second))
     labels = [evidence.replication.methods[method].label for method in methods]
     what = f"relative standard deviation of meta-gradients, {labels[0]} over {labels[1]}"
     return _above(_percentiles(ratios), what, evidence.spec.options["times"], evidence.seeds(experiment, methods[0]))

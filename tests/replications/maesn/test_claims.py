@@ -17,10 +17,11 @@ ROOT = Path(__file__).parents[3]
 class FakeEvidence:
     """What the claims ask of evidence: `scores` (experiment or None, method) → (column, batch) → `(seeds, tasks)`."""
 
-    def __init__(self, experiments, methods, scores=None, metrics=None, speeds=None, **options):
+    def __init__(self, experiments, methods, scores=None, metrics=None, speeds=None, published=None, **options):
         self.replication = load_replications(ROOT)["maesn"]
         self.spec = SimpleNamespace(experiments=experiments, methods=methods, options=options)
         self.given, self.metrics, self.speeds = scores or {}, metrics or {}, speeds or {}
+        self.published = pd.DataFrame(published or [], columns=["x_value", "value", "low", "high", "spread"])
 
     def scores(self, experiment, method, column="return", episode="total", origin=None):
         found = self.given.get((experiment, method), self.given.get(method, {}))
@@ -28,6 +29,9 @@ class FakeEvidence:
 
     def metrics_cell(self, experiment, method, origin=None):
         return self.metrics.get(method, pd.DataFrame())
+
+    def published_rows(self, experiment, method):
+        return self.published
 
     def training_speed(self, experiment, method, origin=None):
         return self.speeds.get(method)
@@ -209,7 +213,42 @@ def test_noise_is_compared_as_a_ratio_of_relative_standard_deviations():
     assert result((16.0, 1.0), (4.0, 1.0)).verdict == "reproduced"
     assert result((4.0, 1.0), (4.0, 1.0)).verdict == "not reproduced"
     assert result((16.0, -1.0), (4.0, 1.0)) is None  # no signal, no ratio
+    assert result((16.0, 1.0), (4.0, -1.0)) is None
     assert result((np.nan, np.nan), (4.0, 1.0)) is None
+
+
+def test_a_signal_that_some_samples_lack_leaves_the_ratio_open():
+    columns = ["outer/gradient_variance", "outer/gradient_signal"]
+    weak = pd.DataFrame([(16.0, 3.0), (16.0, -1.0), (16.0, -1.0)], columns=columns)
+    strong = pd.DataFrame([(4.0, 1.0)] * 3, columns=columns)
+    metrics = {"dice-vpg": weak, "lvc-vpg": strong}
+    found = claims.noisier(FakeEvidence(["gradient-noise"], list(metrics), metrics=metrics, times=1.5))
+    assert found.value == pytest.approx(48**0.5 / 2)  # √(48 / 1) over √(12 / 3), but some samples have no signal
+    assert found.verdict == "undecided"
+
+
+def test_most_of_the_way_is_a_share_of_what_is_gained_in_the_end():
+    def result(first, last):
+        rows = np.arange(4.0)[None]
+        scores = {"maml": {("return", 0): rows, ("return", 1): rows + first, ("return", "last"): rows + last}}
+        return claims.gains_between(FakeEvidence(["navigation"], ["maml"], scores, at_least=20, share=0.5))
+
+    assert result(29, 37).verdict == "reproduced"
+    assert result(29, 70).verdict == result(15, 20).verdict == "not reproduced"
+
+
+def test_published_returns_are_met_within_a_standard_error_at_every_step():
+    published = [(0, -40.0, -42.0, -38.0, "sem"), (1, -12.0, -13.0, -11.0, "sem"), (1, -12.0, None, None, "")]
+    rows = np.linspace(-1, 1, 40)[None]  # standard error 0.095
+
+    def result(before, after):
+        scores = {"maml": {("return", 0): rows + before, ("return", 1): rows + after}}
+        return claims.as_published(FakeEvidence(["navigation"], ["maml"], scores, published=published))
+
+    assert result(-40, -12).value == pytest.approx(0, abs=1e-9)
+    assert result(-40, -8).verdict == "not reproduced"
+    assert result(-40, -8).value == pytest.approx(4 / np.hypot(1, rows.std(ddof=1) / 40**0.5))
+    assert claims.as_published(FakeEvidence(["navigation"], ["maml"], published=published)) is None
 
 
 def visits(shares):

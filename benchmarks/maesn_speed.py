@@ -16,6 +16,7 @@ import replications.maesn.maesn as maesn
 import replications.maesn.maml as maml
 import shared.rl.trpo as trpo
 from benchmarks.timing import ROOT, print_profile, seconds
+from replications.maesn.adaptation import GradientSteps
 from replications.maesn.learner import MetaPolicyGradient
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.rollouts import Sampler
@@ -25,7 +26,10 @@ from shared.tasks.mujoco_family import MujocoFamily, VectorMujoco
 
 SIMULATIONS, STEPS, ROUNDS = 1000, 20, 5
 ITERATIONS = 3
-RUNS = (("wheeled", "maesn", maesn), ("cheetah-direction", "maml", maml))
+RUNS = (
+    ("wheeled", "maesn", maesn, (maesn, "inner_step")),
+    ("cheetah-direction", "maml", maml, (GradientSteps, "step")),
+)
 
 
 def stepping(family: MujocoFamily) -> tuple[float, float]:
@@ -66,16 +70,17 @@ def main() -> None:
         speed, ratio = stepping(family)
         print(f"| {type(family).__name__} | {speed:,.0f} | {ratio:.2f} |")
     replication = load_replications(ROOT)["maesn"]
-    for experiment, method, module in RUNS:
+    for experiment, method, module, (inner, step) in RUNS:
         run = replication.run(experiment, method, 0, "paper")
         parts = (
             (VectorMujoco, "step", "stepping"),
-            (Sampler, "play", "playing, with stepping and the policy"),
             (GaussianPolicy, "__call__", "the policy, forwards"),
+            (Sampler, "play", "playing: what else there is"),
             (MetaPolicyGradient, "advantages", "advantages and baseline"),
+            (inner, step, "inner step, forwards"),
             (trpo, "natural_step", "outer step: Fisher products"),
             (trpo, "line_search", "outer step: line search"),
-            (module, "trust_region_step", "outer step, whole"),
+            (module, "trust_region_step", "outer step: gradient"),
         )
         sizes = run.hyperparameters
         horizon = 200

@@ -34,17 +34,22 @@ class Silent:
 
 @contextmanager
 def clocked(parts: Parts, totals: dict[str, float]) -> Iterator[None]:
-    """Add up in `totals` the seconds spent in each of the `parts` of a training."""
+    """Add up in `totals` the seconds spent in each of the `parts` of a training, but not in parts within parts."""
+    within: list[float] = []  # of each part that is being timed, the seconds of those inside
 
     def watch(owner: type, name: str, label: str):
         function = getattr(owner, name)
 
         def timed(*args: object, **kwargs: object) -> object:
             started = time.perf_counter()
+            within.append(0.0)
             try:
                 return function(*args, **kwargs)
             finally:
-                totals[label] += time.perf_counter() - started
+                spent = time.perf_counter() - started
+                totals[label] += spent - within.pop()
+                if within:
+                    within[-1] += spent
 
         return patch.object(owner, name, timed)
 

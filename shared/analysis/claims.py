@@ -81,6 +81,8 @@ def all_of(*results: ClaimResult | None) -> ClaimResult | None:
     present = [result for result in results if result is not None]
     if not present:
         return None
+    if len(results) == 1:
+        return present[0]
     weakest = min(present, key=_strength)
     if len(present) < len(results) and weakest.verdict != NOT_REPRODUCED:
         return None

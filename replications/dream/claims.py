@@ -3,7 +3,7 @@
 from replications.dream.consistency import explorations
 from replications.dream.growth import growth, samples_by_size
 from shared.analysis.claims import ClaimResult, all_of
-from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, interval_generator
+from shared.analysis.evidence import Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval
 from shared.study.loading import load_object
 
@@ -90,22 +90,16 @@ def _bound(interval: Interval, statistic: str, threshold: float, direction: str,
 
 
 def ignores_distractions(evidence: Evidence) -> ClaimResult | None:
-    """Claim 2: without the bottleneck more useless lines are ridden while exploring, and less is earned.
-
-    Both methods' runs are this machine's, or else both the reference's: they are compared task by task.
-    """
+    """Claim 2: without the bottleneck more useless lines are ridden while exploring, and less is earned."""
     (experiment,), (method, without) = evidence.spec.experiments, evidence.spec.methods
-    for origin in (THIS_MACHINE, REFERENCE):
-        if all(evidence.seeds(experiment, name, origin) for name in (method, without)):
-            break
-    else:
+    if not all(evidence.seeds(experiment, name) for name in (method, without)):
         return None
     conditions = []
     for statistic, column, episode, sign in (
         ("useless lines ridden exploring, without the bottleneck minus with it", "useless_rides", EXPLORATION, -1),
         ("return, with the bottleneck minus without it", "return", "last", 1),
     ):
-        pair = [evidence.scores(experiment, name, column, episode, origin) for name in (method, without)]
+        pair = [evidence.scores(experiment, name, column, episode) for name in (method, without)]
         gain = difference_interval(*pair[::sign], interval_generator())
         seeds = min(map(len, pair))
         conditions.append(ClaimResult(statistic, gain.value, gain.low, gain.high, 0.0, "above", seeds))
@@ -159,12 +153,9 @@ def grows_as(evidence: Evidence) -> ClaimResult | None:
     half of its trials may do so again: then there is no saying.
     """
     (method,), law, least = evidence.spec.methods, evidence.spec.options["law"], evidence.spec.options.get("least", 0)
-    for origin in (THIS_MACHINE, REFERENCE):
-        samples = samples_by_size(evidence, method, origin)
-        counted = {size: samples[size] for size in sorted(samples) if size >= least}
-        if len(counted) >= SIZES and not _undecided(evidence, method, origin):
-            break
-    else:
+    samples = samples_by_size(evidence, method)
+    counted = {size: samples[size] for size in sorted(samples) if size >= least}
+    if len(counted) < SIZES or _undecided(evidence, method):
         return None
     power = growth(counted, law)
     return ClaimResult(
@@ -179,7 +170,7 @@ def grows_as(evidence: Evidence) -> ClaimResult | None:
     )
 
 
-def _undecided(evidence: Evidence, method: str, origin: str) -> bool:
+def _undecided(evidence: Evidence, method: str) -> bool:
     """Return whether some learner was still wrong in the second half of its trials."""
-    cells = [evidence.cell(name, method, origin) for name in evidence.spec.experiments]
+    cells = [evidence.cell(name, method) for name in evidence.spec.experiments]
     return any(len(rows) and (rows["samples"] > rows["env_steps"] / 4).any() for rows in cells)

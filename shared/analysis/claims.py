@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from shared.analysis.budget import is_reduced
-from shared.analysis.evidence import Evidence, load_evidence
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, load_evidence
 from shared.study.loading import load_object
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ def _strength(result: ClaimResult) -> tuple[int, float]:
 def evaluate_claims(replication: "Replication", scale: str, root: Path) -> pd.DataFrame:
     """Run the test of every claim of the paper; one row each with `COLUMNS`.
 
-    A test sees this machine's runs at `scale` where they exist and reference runs elsewhere; the column
-    `scale` says which. A test that returns None lacks data: its verdict is `not run`. Where a run was trained for
+    A test sees this machine's runs at `scale`, and where they are not enough the reference runs instead, never both:
+    they may have other budgets and tasks. The column `scale` says which. A test that returns None lacks data: where it
+    does so for both, the verdict is `not run`. Where a run was trained for
     less than the published budget, a failure proves nothing, nor does anything about a claim that
     `needs_full_budget`: their verdict is `reduced budget`.
     """
@@ -116,8 +117,13 @@ def evaluate_claims(replication: "Replication", scale: str, root: Path) -> pd.Da
 
 def _evaluated(claim: "Claim", evidence: Evidence, root: Path) -> tuple[ClaimResult | None, str, bool]:
     """Return what the test measured, the scales it saw, and whether any run was trained for less than published."""
-    replication = evidence.replication
-    result = load_object(replication.qualified(claim.test), root)(evidence)
+    replication, everything = evidence.replication, evidence
+    test = load_object(replication.qualified(claim.test), root)
+    for origin in (REFERENCE,) if evidence.scale == REFERENCE else (THIS_MACHINE, REFERENCE):
+        evidence = everything.of(origin)
+        result = test(evidence)
+        if result is not None:
+            break
     reduced = any(
         is_reduced(replication, experiment, method, str(rows["scale"].iloc[0]), claim.env_steps)
         for experiment in claim.experiments

@@ -83,6 +83,12 @@ class Evidence:
             self, spec=spec, **{name: _select(getattr(self, name), spec.experiments, methods) for name in tables}
         )
 
+    def of(self, origin: str) -> "Evidence":
+        """Return this evidence with the runs of `origin` alone: `this machine` or `reference`."""
+        hidden = ("reference_runs", "reference_metrics") if origin == THIS_MACHINE else ("runs", "metrics")
+        speeds = {place: found if place == origin else {} for place, found in self.speeds.items()}
+        return replace(self, speeds=speeds, **{name: getattr(self, name).iloc[:0] for name in hidden})
+
     def best_runs(self) -> pd.DataFrame:
         """This machine's rows per (experiment, method), else the largest reference scale's; with `origin`."""
         return _best(self.runs, self.reference_runs)

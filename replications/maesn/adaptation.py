@@ -159,7 +159,7 @@ class GradientSteps(MetaPolicyGradient):
     def advance(self, state: Parameters, step: int, tasks: Array, rng: np.random.Generator, last: bool):
         """Play a batch; take a gradient step, smaller from the second on."""
         c = self.config
-        played = self.sampler.play(self.acting(state), tasks, c.test_episodes, rng, c.test_sparse)
+        played = self.sampler.play(self.acting(state), tasks, c.test_episodes, rng, c.test_sparse, by_steps=True)
         if last:
             return played, state
         phase = self.phase(state, played, self.advantages(played))
@@ -185,9 +185,14 @@ class GradientAdaptation(GradientSteps):
         with torch.no_grad():
             parameters = self.shared(len(tasks))
             for _ in range(c.inner_steps):
-                phases.append(self.phase(parameters, *self.play(self.acting(parameters), tasks, c.episodes)))
+                phases.append(self.batch(parameters, tasks))
                 parameters = self.step(parameters, phases[-1])
-        return phases, self.phase(parameters, *self.play(self.acting(parameters), tasks, c.episodes))
+        return phases, self.batch(parameters, tasks)
+
+    def batch(self, parameters: Parameters, tasks: Array) -> Phase:
+        """Play a batch in `tasks` with every task's parameters; return what adaptation knows of it."""
+        played, gains = self.play(self.acting(parameters), tasks, self.config.episodes, by_steps=True)
+        return self.phase(parameters, played, gains)
 
     @abstractmethod
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
@@ -196,4 +201,4 @@ class GradientAdaptation(GradientSteps):
 
 def episode_return(phase: Phase) -> float:
     """Return the mean return of the episodes of all tasks."""
-    return float(phase.rewards.double().sum(dim=-1).mean())
+    return float(phase.rewards.double().sum() / phase.shares.any(dim=-1).sum())

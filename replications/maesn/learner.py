@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from replications.maesn.policies import GaussianPolicy, Parameters
-from replications.maesn.rollouts import Advantages, Sampler, Trajectories, advantages
+from replications.maesn.rollouts import Advantages, Outputs, Sampler, Trajectories, advantages
 from shared.networks.heads import Head
 from shared.study.seeds import generator_state, restore_generator
 from shared.tasks.family import TaskFamily
@@ -37,7 +37,7 @@ class MetaConfig(PolicyConfig):
     """Hyper-parameters of all that meta-learns."""
 
     meta_batch: int = Field(gt=0, description="N, tasks of one meta-iteration")
-    episodes: int = Field(gt=0, description="K, episodes per task, before and again after adaptation")
+    episodes: int = Field(gt=0, description="K, whole episodes per task, before and again after adaptation")
 
 
 class MetaPolicyGradient(ABC):
@@ -73,9 +73,11 @@ class MetaPolicyGradient(ABC):
     def train(self) -> dict[str, float]:
         """Run one meta-iteration."""
 
-    def play(self, outputs, tasks: Array, episodes: int) -> tuple[Trajectories, Advantages]:
-        """Play training episodes, count their steps; return them with their advantages."""
-        played = self.sampler.play(outputs, tasks, episodes, self.rng, sparse=False)
+    def play(
+        self, outputs: Outputs, tasks: Array, episodes: int, by_steps: bool = False
+    ) -> tuple[Trajectories, Advantages]:
+        """Play training episodes as `Sampler.play` does, count their steps; return them with their advantages."""
+        played = self.sampler.play(outputs, tasks, episodes, self.rng, sparse=False, by_steps=by_steps)
         self.env_steps += int(played.valid.sum())
         return played, self.advantages(played)
 
@@ -128,7 +130,7 @@ def whereabouts(played: Trajectories) -> dict[str, Array]:
     origin under which they end, and of the place itself; `distance`: how far from the origin, in the mean; `x00`,
     `y00` and so on: the way of the first one, in so many equal parts of the longest episode as `WAY`.
     """
-    steps = played.valid.sum(dim=2).cpu().numpy()
+    steps = played.measures["steps"].astype(int)
     n, k = np.indices(steps.shape)
     ends = played.places[n, k, steps]
     angles = np.degrees(np.arctan2(ends[..., 0], ends[..., 1]))  # from the y axis: goals lie within 90 degrees of it

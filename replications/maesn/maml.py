@@ -31,7 +31,7 @@ class MAML(GradientAdaptation):
         some = max(1, round(c.fisher_share * c.episodes))
         shares = after.shares / len(after.shares)
 
-        def outputs(episodes: int = c.episodes) -> Tensor:
+        def outputs(episodes: int | None = None) -> Tensor:
             return self.outputs(self.adapted(phases), after.observations[:, :episodes])
 
         def measured() -> tuple[Tensor, Tensor]:

@@ -19,10 +19,11 @@ class Trajectories(NamedTuple):
     """K episodes in each of N tasks, T steps at most.
 
     observations `(N, K, T, o)`; actions `(N, K, T, a)` as the policy drew them, before they were clipped; rewards
-    `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, K)` of episodes:
-    `return` of the rewards, `dense_return`, `steps`, of families with a sparse reward `sparse_return` and `solved`
-    (whether the radius was reached), and what the family's `episode_measures` name: a step's largest value (`ever`) or
-    the last one (`last`); places `(N, K, T + 1, 2)`: the way on the ground, where it starts included.
+    `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, k)` of the first
+    k episodes of each task, those that were asked for: `return` of the rewards, `dense_return`, `steps`, of families
+    with a sparse reward `sparse_return` and `solved` (whether the radius was reached), and what the family's
+    `episode_measures` name: a step's largest value (`ever`) or the last one (`last`); places `(N, k, T + 1, 2)`: their
+    ways on the ground, where they start included.
     """
 
     observations: Tensor
@@ -47,20 +48,45 @@ class Sampler:
         self._steppers: dict[int, VectorTasks] = {}
 
     def play(
-        self, outputs: Outputs, tasks: Array, episodes: int, rng: np.random.Generator, sparse: bool
+        self,
+        outputs: Outputs,
+        tasks: Array,
+        episodes: int,
+        rng: np.random.Generator,
+        sparse: bool,
+        by_steps: bool = False,
     ) -> Trajectories:
         """Play `episodes` episodes in each of `tasks` `(N, task_dim)`.
 
-        `outputs` maps observations `(N, K, o)` to the policy's `(N, K, 2 · a)`. With `sparse` the rewards are the
-        family's sparse ones. A step in which a simulation broke did not take place.
+        `outputs` maps observations `(N, episodes, o)` to the policy's `(N, episodes, 2 · a)`. With `sparse` the rewards
+        are the family's sparse ones. With `by_steps`, where episodes ended early, more of them are played until a task
+        has about as many steps as in `episodes` whole ones, as in the code of MAML: they are learned from and not
+        measured. A step in which a simulation broke did not take place.
         """
-        n, count = len(tasks), len(tasks) * episodes
-        if count not in self._steppers:
-            self._steppers[count] = self.family.make(count)
-        envs = self._steppers[count]
+        asked = np.ones((len(tasks), episodes), dtype=bool)
+        rounds = [self._round(outputs, tasks, asked, rng, sparse)]
+        steps, count = rounds[0].valid.sum(dim=(1, 2)).numpy(), np.full(len(tasks), episodes)
+        while by_steps:
+            lacking = np.rint((episodes * self.family.horizon - steps) * count / np.maximum(steps, 1))
+            asked = np.arange(episodes) < lacking[:, None]
+            if not asked.any():
+                break
+            rounds.append(self._round(outputs, tasks, asked, rng, sparse))
+            steps, count = steps + rounds[-1].valid.sum(dim=(1, 2)).numpy(), count + asked.sum(axis=1)
+        joined = rounds[0] if len(rounds) == 1 else one_after_another(rounds)
+        return joined._replace(**{name: getattr(joined, name).to(self.device) for name in joined._fields[:4]})
+
+    def _round(
+        self, outputs: Outputs, tasks: Array, asked: Array, rng: np.random.Generator, sparse: bool
+    ) -> Trajectories:
+        """Play the episodes that are `asked` for, `(N, K)`, side by side; the others have no steps."""
+        n, episodes = asked.shape
+        if asked.size not in self._steppers:
+            self._steppers[asked.size] = self.family.make(asked.size)
+        envs = self._steppers[asked.size]
         envs.set_tasks(tasks.repeat(episodes, axis=0))
-        observation, _ = envs.reset(seed=int(rng.integers(2**63)))
-        going = np.ones(count, dtype=bool)
+        going = asked.flatten()
+        observation, _ = envs.reset(seed=int(rng.integers(2**63)), options={"reset_mask": going})
         steps, places = [], [envs.positions()]
         for _ in range(self.family.horizon):
             seen = torch.from_numpy(observation.astype(np.float32)).view(n, episodes, -1)
@@ -70,7 +96,7 @@ class Sampler:
             action = mean + log_std.exp() * noise
             done = np.clip(action.flatten(0, 1).numpy() / self.reach, -1, 1)
             observation, reward, terminated, truncated, info = envs.step(done)
-            broke = going & info["broken"] if "broken" in info else np.zeros(count, dtype=bool)
+            broke = going & info["broken"] if "broken" in info else np.zeros(len(going), dtype=bool)
             steps.append((seen, action, reward, going & ~broke, info))
             places.append(envs.positions())
             going = going & ~(terminated | truncated)
@@ -100,13 +126,31 @@ class Sampler:
             measures[name] = seen.max(axis=2) if which == "ever" else np.take_along_axis(seen, last, axis=2)[:, :, 0]
         measures["return"] = (learned * valid).sum(axis=2)
         return Trajectories(
-            torch.stack(observations, dim=2).to(self.device),
-            torch.stack(actions, dim=2).to(self.device),
-            torch.from_numpy((learned * valid).astype(np.float32)).to(self.device),
-            torch.from_numpy(valid).to(self.device),
+            torch.stack(observations, dim=2),
+            torch.stack(actions, dim=2),
+            torch.from_numpy((learned * valid).astype(np.float32)),
+            torch.from_numpy(valid),
             measures,
             places,
         )
+
+
+def one_after_another(rounds: list[Trajectories]) -> Trajectories:
+    """Join rounds of episodes of the same tasks, without those that have no steps; measures are the first round's.
+
+    Tasks with fewer episodes than others have episodes without steps at their end.
+    """
+    longest = max(played.valid.shape[2] for played in rounds)
+
+    def padded(part: Tensor) -> Tensor:
+        return torch.cat([part, part.new_zeros(*part.shape[:2], longest - part.shape[2], *part.shape[3:])], dim=2)
+
+    parts = zip(*(played[:4] for played in rounds), strict=True)
+    tensors = [torch.cat([padded(part) for part in tensor], dim=1) for tensor in parts]
+    took_place = tensors[3].any(dim=2)
+    order = torch.sort(~took_place, dim=1, stable=True).indices[:, : int(took_place.sum(dim=1).max())]
+    rows = torch.arange(len(order))[:, None]
+    return Trajectories(*(tensor[rows, order] for tensor in tensors), rounds[0].measures, rounds[0].places)
 
 
 class Advantages(NamedTuple):
@@ -140,7 +184,7 @@ def advantages(played: Trajectories, discount: float, gae_lambda: float) -> Adva
     first = raw[:, :, 0]
     return Advantages(
         steps=normalised(raw.flatten(1), valid.flatten(1)).view(raw.shape),
-        episodes=normalised(first, torch.ones_like(first, dtype=torch.bool)),
+        episodes=normalised(first, valid[:, :, 0]),
         excess=(excess / (spread + 1e-8)).float(),
     )
 

@@ -116,9 +116,9 @@ def test_noise_is_measured_every_so_often_over_batches_of_the_same_tasks(make, m
     learner = make("lvc-vpg", noise_every=2, noise_rounds=3)
     drawn, play = [], learner.play
 
-    def note(outputs, tasks, episodes):
+    def note(outputs, tasks, episodes, **how):
         drawn.append(tasks)
-        return play(outputs, tasks, episodes)
+        return play(outputs, tasks, episodes, **how)
 
     monkeypatch.setattr(learner, "play", note)
     measured = ["outer/gradient_noise" in learner.train() for _ in range(3)]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from replications.maesn.learner import whereabouts
+from replications.maesn.maml_tasks import Navigation
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.rollouts import Sampler, Trajectories, advantages, normalised
 from shared.study.state import from_bytes, to_bytes
@@ -68,6 +70,40 @@ def test_actions_are_clipped_for_the_family_but_not_for_their_likelihood():
     np.testing.assert_allclose(played.rewards.numpy(), -np.broadcast_to(away, (2, 3, 8)), atol=1e-6)
     paid = np.where(away <= 0.6, 1 - away, 0).sum(axis=-1)
     np.testing.assert_allclose(played.measures["sparse_return"], np.broadcast_to(paid, (2, 3)), atol=1e-6)
+
+
+class ShortNavigation(Navigation):
+    """Navigation in eight steps."""
+
+    horizon = 8
+
+
+def test_where_episodes_end_early_more_are_played_to_learn_from():
+    sampler = Sampler(ShortNavigation(), reach=1.0, device="cpu")
+    tasks = np.array([[0.2, 0.0], [0.0, 0.4]])  # one step to the right is 0.1: the first goal is met in the second
+
+    def to_the_right(observations):
+        mean = torch.tensor([1.0, 0.0]).expand(*observations.shape[:2], 2)
+        return torch.cat([mean, torch.full_like(mean, -20.0)], dim=-1)
+
+    def play(by_steps):
+        return sampler.play(to_the_right, tasks, 2, np.random.default_rng(0), sparse=False, by_steps=by_steps)
+
+    assert play(by_steps=False).valid.sum(dim=2).tolist() == [[2, 2], [8, 8]]
+    played = play(by_steps=True)
+    assert played.valid.sum(dim=2).tolist() == [[2] * 8, [8, 8] + [0] * 6]
+    expected = torch.tensor([[-0.1, 0.0]] * 8)
+    torch.testing.assert_close(played.rewards[0, :, :2], expected, atol=1e-6, rtol=0)
+    assert not played.rewards[0, :, 2:].any()
+    assert not played.rewards[1, 2:].any()
+    # The first episodes alone are measured.
+    np.testing.assert_allclose(played.measures["return"][0], [-0.1, -0.1], atol=1e-6)
+    assert played.measures["steps"].tolist() == [[2, 2], [8, 8]]
+    assert played.places.shape == (2, 2, 9, 2)
+    np.testing.assert_allclose(whereabouts(played)["distance"], [0.2, 0.8], atol=1e-6)
+    # Every task weighs the same, and within it every step.
+    torch.testing.assert_close(played.shares.sum(dim=(1, 2)), torch.tensor([0.5, 0.5]))
+    assert torch.isfinite(advantages(played, 0.99, 1.0).steps).all()
 
 
 def batch(rewards, valid=None):

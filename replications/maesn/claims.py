@@ -232,17 +232,21 @@ def trains_as_high(evidence: Evidence) -> ClaimResult | None:
 
 
 def learns_more(evidence: Evidence) -> ClaimResult | None:
-    """The first method's mean of `metric` over training is above that of the others; None with less than two seeds."""
+    """The first method's mean of `metric` over training is above that of the others; None with less than two seeds.
+
+    With the option `less` it is below.
+    """
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
     means = {name: training_means(evidence, experiment, name) for name in (method, *others)}
     if any(found.size < 2 for found in means.values()):
         return None
     labels = {name: evidence.replication.methods[name].label for name in means}
     return all_of(*(
-        _above(
+        _bounded(
             difference_interval(means[method][:, None], means[name][:, None], interval_generator(), level="runs"),
             f"mean of {evidence.spec.options['metric']} over training, {labels[method]} minus {labels[name]}",
             0.0,
+            "below" if evidence.spec.options.get("less") else "above",
             len(means[method]),
         )
         for name in others

@@ -1,4 +1,4 @@
-"""What the generic plots cannot draw: ways before adaptation, and where latents lie before and after it."""
+"""What the generic plots cannot draw: ways, where latents lie, and how two parameters move in training."""
 
 import re
 
@@ -97,3 +97,42 @@ def _draw_latents(axis: Axes, rows: pd.DataFrame, reach: float) -> None:
     axis.plot(*columns[:, :2].T, ".", color="#0072b2", ms=3)
     axis.add_patch(Ellipse((0, 0), 2, 2, fill=False, color="black", lw=1.4))
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="z₁", ylabel="z₂")
+
+
+@theme.theme()
+def parameter_paths(evidence: Evidence) -> Figure:
+    """Draw how two parameters move over meta-training: a panel per method, a line per seed, all from one start.
+
+    The first seed has an arrow every third meta-iteration, darker with time. Limits as in ProMP's Figure 5, twice as
+    wide.
+    """
+    (experiment,) = evidence.experiments()
+    methods = evidence.methods(experiment)
+    figure, axes = theme.panels(len(methods), height=2.6)
+    for axis, method in zip(axes, methods, strict=True):
+        axis.set_title(method_label(evidence, method))
+        axis.set(xlim=(-0.13, 0.16), ylim=(-0.09, 0.11), xlabel="factor θ₀", ylabel="constant θ₁")
+        axis.plot(0, 0, marker="*", ms=11, color="black", ls="none", zorder=3)
+        rows = next(
+            (found for o in reversed(origins(evidence)) if len(found := evidence.metrics_cell(experiment, method, o))),
+            None,
+        )
+        if rows is None:
+            theme.no_results(axis)
+            continue
+        for _, path in rows.groupby("seed", sort=True):
+            axis.plot(path["theta/factor"], path["theta/constant"], lw=0.6, color="0.75", zorder=1)
+        _draw_arrows(axis, rows[rows["seed"] == rows["seed"].min()].sort_values("iteration"))
+    told = "arrows: every third meta-iteration of the first seed, darker with time; grey: all seeds; star: the optimum"
+    theme.label_line(figure, notes(evidence, told, published="none"))
+    return figure
+
+
+def _draw_arrows(axis: Axes, path: pd.DataFrame) -> None:
+    """Draw every third of the places in `path` as an arrow to the next one drawn."""
+    places = path[["theta/factor", "theta/constant"]].to_numpy()[::3]
+    moves = np.diff(places, axis=0)
+    times = np.arange(len(moves))
+    axis.quiver(
+        *places[:-1].T, *moves.T, times, cmap="viridis_r", angles="xy", scale_units="xy", scale=1, width=0.008, zorder=2
+    )

@@ -295,28 +295,20 @@ NEAR = 1.0  # distance from which a corner counts as visited
 VISITS = tuple(f"visits_corner{i}" for i in range(len(CORNERS)))
 
 
-class Corner(Drawn, TaskFamily):
-    """Go to one of four corners (±2, ±2), 100 steps, no termination; the task vector is the corner.
+class Point(Drawn, TaskFamily):
+    """A point without a body, in one of the places `goals` `(G, task_dim)`; no termination."""
 
-    `info` says which corners are within a distance of 1.
-    """
-
-    horizon = 100
-    episode_measures: ClassVar = dict.fromkeys(VISITS, "ever")
-    task_dim = 2
-    task_labels = (("corner x", 1), ("corner y", 1))
-    task_kind = "place"
-    position_labels = ("x", "y")
+    goals: Array
     stride: float
     states: int
 
     def __init__(self):
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float64)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (self.task_dim,), np.float64)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self.states,), np.float64)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """Draw corners."""
-        return CORNERS[rng.integers(4, size=n)]
+        """Draw goals."""
+        return self.goals[rng.integers(len(self.goals), size=n)]
 
     @abstractmethod
     def start(self, n: int, rng: np.random.Generator) -> Array:
@@ -324,15 +316,43 @@ class Corner(Drawn, TaskFamily):
 
     @abstractmethod
     def move(self, states: Array, strides: Array) -> Array:
-        """Return the states `(N, states)` after moves `(N, 2)`."""
+        """Return the states `(N, states)` after moves `(N, task_dim)`."""
 
     @abstractmethod
-    def reward(self, before: Array, after: Array, corners: Array) -> Array:
-        """Return the rewards `(N,)` of steps between positions `(N, 2)`."""
+    def reward(self, before: Array, after: Array, goals: Array) -> Array:
+        """Return the rewards `(N,)` of steps between positions `(N, task_dim)`."""
 
-    def make(self, num_envs: int) -> "VectorCorners":
+    def observe(self, states: Array) -> Array:
+        """Return what policies see of `states` `(N, states)`, by default all."""
+        return states.copy()
+
+    def measures(self, states: Array) -> dict[str, Array]:
+        """Return what else is worth knowing of `states` `(N, states)`, by default nothing."""
+        return {}
+
+    def make(self, num_envs: int) -> "VectorPoint":
         """Return a stepper for `num_envs` points."""
-        return VectorCorners(num_envs, self)
+        return VectorPoint(num_envs, self)
+
+
+class Corner(Point):
+    """Go to one of four corners (±2, ±2), 100 steps; the task vector is the corner.
+
+    `info` says which corners are within a distance of 1.
+    """
+
+    goals = CORNERS
+    horizon = 100
+    episode_measures: ClassVar = dict.fromkeys(VISITS, "ever")
+    task_dim = 2
+    task_labels = (("corner x", 1), ("corner y", 1))
+    task_kind = "place"
+    position_labels = ("x", "y")
+
+    def measures(self, states: Array) -> dict[str, Array]:
+        """Return which corners are near."""
+        near = np.linalg.norm(states[:, None, :2] - CORNERS, axis=2) <= NEAR
+        return dict(zip(VISITS, near.T.astype(float), strict=True))
 
 
 class CornerPoint(Corner):
@@ -383,23 +403,56 @@ class MomentumPoint(Corner):
         return np.maximum(0.0, 2.0 - np.linalg.norm(after - corners, axis=1))
 
 
-class VectorCorners(BoxTasks):
+class Line(Point):
+    """Jump to a goal g = ±1 on a line: a is the next place, and earns exp(−0.1 (a − g)²); five jumps.
+
+    Jumps lead to [−2, 2], where episodes also start, uniformly. Observation `(1,)`: the square of the place, since the
+    policy of ProMP's Figure 5 is linear in it. The task vector is g.
+    """
+
+    goals = np.array([[-1.0], [1.0]])
+    horizon = 5
+    task_dim = 1
+    task_labels = (("goal", 1),)
+    task_kind = "place"
+    position_labels = ("place", "")
+    stride = 2.0
+    states = 1
+
+    def start(self, n: int, rng: np.random.Generator) -> Array:
+        """Draw places."""
+        return rng.uniform(-self.stride, self.stride, (n, 1))
+
+    def move(self, states: Array, strides: Array) -> Array:
+        """Return the places that the actions name."""
+        return strides
+
+    def reward(self, before: Array, after: Array, goals: Array) -> Array:
+        """Reward being near the goal."""
+        return np.exp(-0.1 * (after - goals)[:, 0] ** 2)
+
+    def observe(self, states: Array) -> Array:
+        """Return the squares."""
+        return states**2
+
+
+class VectorPoint(BoxTasks):
     """`num_envs` points moved together; one whose episode was cut stands still until its reset."""
 
-    def __init__(self, num_envs: int, family: Corner):
+    def __init__(self, num_envs: int, family: Point):
         super().__init__(num_envs, family.observation_space, family.action_space)
         self.family = family
         self._rng = np.random.default_rng()
         self._clock = np.zeros(num_envs, dtype=np.int64)
         self._states = np.zeros((num_envs, family.states))
-        self._corners = CORNERS[:1].repeat(num_envs, axis=0)
+        self._goals = family.goals[:1].repeat(num_envs, axis=0)
 
     def set_tasks(self, tasks: Array) -> None:
-        """Set the corners `(num_envs, 2)`; raise `ValueError` where there is no corner."""
-        tasks = self.checked_tasks(tasks, self.family.task_dim)
-        if not (tasks[:, None] == CORNERS).all(axis=2).any(axis=1).all():
-            raise ValueError("tasks must be corners (±2, ±2)")
-        self._corners = tasks.copy()
+        """Set the goals `(num_envs, task_dim)`; raise `ValueError` where there is none of the family's."""
+        tasks, goals = self.checked_tasks(tasks, self.family.task_dim), self.family.goals
+        if not (tasks[:, None] == goals).all(axis=2).any(axis=1).all():
+            raise ValueError(f"tasks must be among {goals.tolist()}")
+        self._goals = tasks.copy()
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[Array, dict]:
         """Start new episodes in the tasks that `options["reset_mask"]` names (all by default)."""
@@ -408,22 +461,21 @@ class VectorCorners(BoxTasks):
             self._rng = np.random.default_rng(seed)
         self._states[mask] = self.family.start(int(mask.sum()), self._rng)
         self._clock[mask] = 0
-        return self._states.copy(), {}
+        return self.family.observe(self._states), {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict]:
         """Move every point whose episode goes on; see `VectorTasks`."""
-        actions = self.checked_actions(actions)
+        actions, dimensions = self.checked_actions(actions), self.family.task_dim
         going = self._clock < self.family.horizon
         after = self.family.move(self._states, self.family.stride * actions)
         after = np.where(going[:, None], after, self._states)
-        rewards = self.family.reward(self._states[:, :2], after[:, :2], self._corners) * going
+        rewards = self.family.reward(self._states[:, :dimensions], after[:, :dimensions], self._goals) * going
         self._states = after
         self._clock += going
-        near = np.linalg.norm(after[:, None, :2] - CORNERS, axis=2) <= NEAR
-        info = dict(zip(VISITS, near.T.astype(float), strict=True))
         ended = np.zeros(self.num_envs, dtype=bool)
-        return after.copy(), rewards, ended, self._clock >= self.family.horizon, info
+        info = self.family.measures(after)
+        return self.family.observe(after), rewards, ended, self._clock >= self.family.horizon, info
 
     def positions(self) -> Array:
-        """Return where the points are, `(num_envs, 2)`."""
-        return self._states[:, :2].copy()
+        """Return where the points are, `(num_envs, 2)`; those on a line have 0 for y."""
+        return np.pad(self._states[:, :2], ((0, 0), (0, max(0, 2 - self.family.states))))

@@ -185,10 +185,10 @@ def curves(*seeds):
 def test_areas_under_curves_need_more_than_one_seed():
     other = curves([0, 2, 4], [0, 3, 3])
 
-    def result(*seeds):
+    def result(*seeds, **options):
         metrics = {"promp": curves(*seeds), "trpo-maml": other}
         evidence = FakeEvidence(
-            ["promp-cheetah-direction"], ["promp", "trpo-maml"], metrics=metrics, metric="after/return"
+            ["promp-cheetah-direction"], ["promp", "trpo-maml"], metrics=metrics, metric="after/return", **options
         )
         return claims.learns_more(evidence)
 
@@ -196,6 +196,8 @@ def test_areas_under_curves_need_more_than_one_seed():
     assert result([0, 5, 7], [0, 5, 10]).verdict == "reproduced"
     assert result([0, 1, 1], [0, 1, 2]).verdict == "not reproduced"
     assert result([0, 5, 7]) is None
+    assert result([0, 5, 7], [0, 5, 10], less=True).verdict == "not reproduced"
+    assert result([0, 1, 0], [0, 1, 1], less=True).verdict == "reproduced"
 
 
 def noise(variance, signal):

@@ -29,6 +29,7 @@ OTHERS = [
     promp_tasks.HumanoidHeading,
     promp_tasks.SwimmerVelocity,
     promp_tasks.CornerPoint,
+    promp_tasks.Line,
     promp_tasks.MomentumPoint,
 ]
 ALL = [pytest.param(one, id=f"{one.__module__.rsplit('.')[-1]}.{one.__name__}") for one in SPARSE + OTHERS]
@@ -297,7 +298,7 @@ def test_corners_that_an_episode_came_near_are_counted():
 
 
 def test_there_are_four_corners():
-    with pytest.raises(ValueError, match="tasks must be corners"):
+    with pytest.raises(ValueError, match="tasks must be among"):
         made(promp_tasks.CornerPoint).make(1).set_tasks(np.array([[1.0, 2.0]]))
 
 
@@ -315,3 +316,18 @@ def test_the_humanoid_is_paid_one_and_a_quarter_of_its_velocity():
 def test_swimmers_flee_the_wanted_velocity():
     family = made(promp_tasks.SwimmerVelocity)
     assert family.reward_velocity(np.array([[0.5, 0.0]]), np.array([[0.1]])) == pytest.approx([0.4])
+
+
+def test_jumps_on_a_line_by_hand():
+    envs = made(promp_tasks.Line).make(2)
+    envs.set_tasks(np.array([[-1.0], [1.0]]))
+    first, _ = envs.reset(seed=0)
+    assert ((first >= 0) & (first <= 4)).all()
+    seen, rewards, _, truncated, _ = envs.step(np.array([[-0.5], [0.25]]))  # of the reach of 2: to −1 and 0.5
+    np.testing.assert_allclose(seen, [[1.0], [0.25]])
+    np.testing.assert_allclose(rewards, [1.0, np.exp(-0.025)])
+    np.testing.assert_allclose(envs.positions(), [[-1.0, 0.0], [0.5, 0.0]])
+    assert not truncated.any()
+    for _ in range(4):
+        *_, truncated, _ = envs.step(np.zeros((2, 1)))
+    assert truncated.all()

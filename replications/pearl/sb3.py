@@ -1,8 +1,8 @@
 # ruff: noqa: NPY002 (the library draws from numpy's global generator, whose state is therefore kept here)
 """Soft actor-critic of Stable-Baselines3 on a family of one task: an independent check of ours.
 
-It has no state-value network (Haarnoja et al. 2018b); its temperature is fixed. It explores with uniform actions before
-it learns, where ours acts with its first policy.
+It has no state-value network (Haarnoja et al. 2018b); its temperature is fixed at 1 and the rewards scaled, as ours. It
+explores with uniform actions before it learns, where ours acts with its first policy.
 """
 
 import copy
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.wrappers import TransformReward
 from pydantic import BaseModel, ConfigDict, Field
 from stable_baselines3 import SAC
 
@@ -31,7 +32,7 @@ class Config(BaseModel):
     hidden_size: int = Field(gt=0, description="width of three hidden layers")
     learning_rate: float = Field(gt=0)
     discount: float = Field(gt=0, le=1)
-    temperature: float = Field(gt=0)
+    reward_scale: float = Field(gt=0, description="rewards in the losses, at temperature 1")
     target_rate: float = Field(gt=0, le=1)
     batch_size: int = Field(gt=0)
     iteration_steps: int = Field(gt=0, description="environment steps of one iteration, whole episodes")
@@ -52,10 +53,11 @@ class StableBaselinesSAC:
         self.rng = np.random.default_rng(seed)
         self._globals = self._first_globals(seed)
         self.stage = Stage(family)
+        task = SingleTask(family, task=family.train_set[0])
         with self._own_generators():
             self.model = SAC(
                 "MlpPolicy",
-                SingleTask(family, task=family.train_set[0]),
+                TransformReward(task, lambda reward: config.reward_scale * reward),
                 learning_rate=config.learning_rate,
                 buffer_size=1_000_000,
                 learning_starts=config.initial_steps,
@@ -64,7 +66,7 @@ class StableBaselinesSAC:
                 gamma=config.discount,
                 train_freq=(config.iteration_steps, "step"),
                 gradient_steps=config.gradient_steps,
-                ent_coef=config.temperature,
+                ent_coef=1.0,
                 policy_kwargs={"net_arch": [config.hidden_size] * 3},
                 device=device,
             )
@@ -82,7 +84,7 @@ class StableBaselinesSAC:
             self.model.action_space.seed(int(self.rng.integers(2**31)))
             self.model._last_obs = None  # an iteration begins with an episode, so no simulation has to be remembered
             self.model.learn(self.config.iteration_steps, log_interval=None, reset_num_timesteps=False)
-        rewards = self.model.replay_buffer.rewards[before : self.model.replay_buffer.pos]
+        rewards = self.model.replay_buffer.rewards[before : self.model.replay_buffer.pos] / self.config.reward_scale
         return {"train/return": float(rewards.sum()) * self.family.horizon / self.config.iteration_steps}
 
     def adapt(self, tasks: np.ndarray, episodes: int, rng: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,7 @@ from replications.pearl.sb3 import Config, StableBaselinesSAC
 from shared.study.state import from_bytes, to_bytes
 
 SETTINGS = {
-    "hidden_size": 8, "learning_rate": 3e-4, "discount": 0.9, "temperature": 0.2, "target_rate": 0.005,
+    "hidden_size": 8, "learning_rate": 3e-4, "discount": 0.9, "reward_scale": 5.0, "target_rate": 0.005,
     "batch_size": 8, "iteration_steps": 20, "gradient_steps": 3, "initial_steps": 10, "evaluations": 2,
 }  # fmt: skip
 

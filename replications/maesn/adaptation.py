@@ -24,7 +24,8 @@ Loss = Callable[[GaussianPolicy, Parameters, "Phase"], Tensor]
 class Phase(NamedTuple):
     """What adaptation knows of a batch; all with a leading dimension of tasks, but for a function of one task.
 
-    observations `(K, T, o)`, actions `(K, T, a)`; old: the outputs `(K, T, 2 · a)` of the policy that played;
+    observations `(K, T, o)`, or `(1, S, o)` of all steps in a sequence; actions `(K, T, a)`; old: the outputs
+    `(K, T, 2 · a)` of the policy that played;
     advantages, excess (see `Advantages`), rewards and shares `(K, T)`: those in a mean over the task's steps.
     """
 
@@ -35,6 +36,25 @@ class Phase(NamedTuple):
     excess: Tensor
     rewards: Tensor
     shares: Tensor
+
+    def without_gaps(self) -> "Phase":
+        """Return the steps that took place as one sequence per task, `(N, 1, S)`, or itself if all did.
+
+        Tasks with fewer steps than others have ones without a share at their end.
+        """
+        if (self.shares > 0).all():
+            return self
+        flat = Phase(*(part.flatten(1, 2) for part in self))
+        took_place = flat.shares > 0
+        order = torch.sort(~took_place, dim=1, stable=True).indices[:, : int(took_place.sum(dim=1).max())]
+        rows = torch.arange(len(order), device=order.device)[:, None]
+        return Phase(*(part[rows, order][:, None] for part in flat))
+
+    def beginning(self, share: float) -> "Phase":
+        """Return the first `share` of the steps as one sequence per task, `(N, 1, S)`."""
+        flat = Phase(*(part.flatten(1, 2) for part in self))
+        some = max(1, round(share * flat.shares.shape[1]))
+        return Phase(*(part[:, None, :some] for part in flat))
 
 
 def likelihood_loss(policy: GaussianPolicy, parameters: Parameters, phase: Phase) -> Tensor:
@@ -174,9 +194,12 @@ class GradientAdaptation(GradientSteps):
     def train(self) -> dict[str, float]:
         """Play, adapt, play again; then take the outer step."""
         phases, after = self.sample(self.family.train_tasks(self.config.meta_batch, self.rng))
+        returns = {"before/return": episode_return(phases[0]), "after/return": episode_return(after)}
+        # DiCE weighs a step by those before it in its episode; to the other losses the order of steps is nothing.
+        if self.config.inner_loss != "dice":
+            phases, after = [phase.without_gaps() for phase in phases], after.without_gaps()
         metrics = self.outer_step(phases, after)
         std = float(self.parameters["log_std"].detach().exp().mean())
-        returns = {"before/return": episode_return(phases[0]), "after/return": episode_return(after)}
         return returns | {"policy/std": std} | metrics
 
     def sample(self, tasks: Array) -> tuple[list[Phase], Phase]:

@@ -17,7 +17,7 @@ class Config(AdaptationConfig):
 
     max_kl: float = Field(gt=0, description="δ, of the outer step")
     damping: float = Field(ge=0, description="of the Fisher matrix")
-    fisher_share: float = Field(gt=0, le=1, description="share of the episodes in Fisher products")
+    fisher_share: float = Field(gt=0, le=1, description="share of the steps in Fisher products")
 
 
 class MAML(GradientAdaptation):
@@ -28,27 +28,26 @@ class MAML(GradientAdaptation):
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Maximise the mean over tasks of mean[π_θ'(a|s)/π_old(a|s) A], θ' a function of θ, by one step of TRPO."""
         c, head = self.config, self.policy.head
-        some = max(1, round(c.fisher_share * c.episodes))
-        shares = after.shares / len(after.shares)
+        part = after.beginning(c.fisher_share)
 
-        def outputs(episodes: int | None = None) -> Tensor:
-            return self.outputs(self.adapted(phases), after.observations[:, :episodes])
-
-        def measured() -> tuple[Tensor, Tensor]:
-            return outputs(some), shares[:, :some] / shares[:, :some].sum()
+        def outputs(of: Phase = after) -> Tensor:
+            return self.outputs(self.adapted(phases), of.observations)
 
         def objective(new: Tensor) -> Tensor:
-            gained = surrogate(head, new, after.old, after.actions, after.advantages, shares)
+            gained = surrogate(head, new, after.old, after.actions, after.advantages, after.shares) / len(after.shares)
             return gained + self.bonus(phases, after)
+
+        def measured() -> tuple[Tensor, Tensor]:
+            return outputs(part), part.shares / part.shares.sum()
 
         found = trust_region_step(
             list(self.parameters.values()),
             outputs,
             objective,
             head,
-            shares,
+            after.shares / len(after.shares),
             TrustRegion(c.max_kl, damping=c.damping),
-            measured if some < c.episodes else None,
+            measured if c.fisher_share < 1 else None,
         )
         return found.metrics
 

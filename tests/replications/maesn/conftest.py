@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from replications.maesn import maesn, maml, promp, reptile, weights
+from replications.maesn.maml_tasks import Navigation
 from shared.tasks.point_robot import SparsePointRobot
 
 SHARED = {
@@ -57,6 +58,12 @@ class FewGoals(SparsePointRobot):
 
     def __init__(self):
         super().__init__(radius=0.6, goals=8, train=6)
+
+
+class ShortNavigation(Navigation):
+    """Navigation in eight steps."""
+
+    horizon = 8
 
 
 @pytest.fixture

@@ -282,3 +282,25 @@ def test_learns_two_dimensional_navigation_in_seconds(make, method):
     trained = learner.adapt(tasks, 2, np.random.default_rng(1))["return"].mean(axis=0)
     assert trained[1] > trained[0] + 0.3
     assert trained[1] > untrained[1] + 0.5
+
+
+def test_steps_that_did_not_take_place_do_not_count(make):
+    learner = make("maml")
+    (before,), whole = learner.sample(learner.family.train_tasks(3, learner.rng))
+    assert whole.without_gaps() is whole
+    took_place = torch.arange(8) < torch.tensor([[8, 3, 5, 1], [2, 2, 2, 2], [8, 8, 1, 7]])[:, :, None]
+    shares = took_place / took_place.sum(dim=(1, 2), keepdim=True)
+    before, after = before._replace(shares=shares), whole._replace(shares=shares)
+    dense = after.without_gaps()
+    assert dense.shares.shape == (3, 1, 24)
+    torch.testing.assert_close(dense.shares.sum(dim=(1, 2)), torch.ones(3))
+    for loss in (likelihood_loss, ratio_loss):
+        for task in range(3):
+            one, other = (Phase(*(part[task] for part in phase)) for phase in (after, dense))
+            shared = {name: value.detach() for name, value in learner.parameters.items()}
+            torch.testing.assert_close(loss(learner.policy, shared, one), loss(learner.policy, shared, other))
+    moved, same = (learner.step(learner.shared(3), phase) for phase in (before, before.without_gaps()))
+    for name, value in moved.items():
+        torch.testing.assert_close(same[name], value)
+    torch.testing.assert_close(dense.beginning(0.5).actions, dense.actions[:, :, :12])
+    torch.testing.assert_close(whole.beginning(0.5).actions[:, 0], whole.actions[:, :2].flatten(1, 2))

@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from replications.maesn.learner import whereabouts
-from replications.maesn.maml_tasks import Navigation
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.rollouts import Sampler, Trajectories, advantages, normalised
 from shared.study.state import from_bytes, to_bytes
-from tests.replications.maesn.conftest import METHODS, FewGoals
+from tests.replications.maesn.conftest import METHODS, FewGoals, ShortNavigation
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -70,12 +69,6 @@ def test_actions_are_clipped_for_the_family_but_not_for_their_likelihood():
     np.testing.assert_allclose(played.rewards.numpy(), -np.broadcast_to(away, (2, 3, 8)), atol=1e-6)
     paid = np.where(away <= 0.6, 1 - away, 0).sum(axis=-1)
     np.testing.assert_allclose(played.measures["sparse_return"], np.broadcast_to(paid, (2, 3)), atol=1e-6)
-
-
-class ShortNavigation(Navigation):
-    """Navigation in eight steps."""
-
-    horizon = 8
 
 
 def test_where_episodes_end_early_more_are_played_to_learn_from():

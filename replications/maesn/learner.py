@@ -37,7 +37,7 @@ class MetaConfig(PolicyConfig):
     """Hyper-parameters of all that meta-learns."""
 
     meta_batch: int = Field(gt=0, description="N, tasks of one meta-iteration")
-    episodes: int = Field(gt=0, description="K, whole episodes per task, before and again after adaptation")
+    episodes: int = Field(gt=0, description="K, episodes side by side per task, before and again after adaptation")
 
 
 class MetaPolicyGradient(ABC):
@@ -102,7 +102,7 @@ class MetaPolicyGradient(ABC):
         for step in range(episodes):
             played, state = self.advance(state, step, tasks, rng, last=step == episodes - 1)
             reports.append(
-                {name: values.mean(axis=1) for name, values in played.measures.items()} | whereabouts(played)
+                {name: np.nanmean(values, axis=1) for name, values in played.measures.items()} | whereabouts(played)
             )
         return {name: np.stack([report[name] for report in reports], axis=1) for name in reports[0]}
 
@@ -124,13 +124,13 @@ class MetaPolicyGradient(ABC):
 
 
 def whereabouts(played: Trajectories) -> dict[str, Array]:
-    """Return where the episodes of each task went, measures `(N,)`.
+    """Return where the first episodes of each task, those with `places`, went: measures `(N,)`.
 
     `angle_spread`, in degrees, and `x_spread`, `y_spread`: standard deviations over episodes of the angle from the
     origin under which they end, and of the place itself; `distance`: how far from the origin, in the mean; `x00`,
     `y00` and so on: the way of the first one, in so many equal parts of the longest episode as `WAY`.
     """
-    steps = played.measures["steps"].astype(int)
+    steps = played.measures["steps"][:, : played.places.shape[1]].astype(int)
     n, k = np.indices(steps.shape)
     ends = played.places[n, k, steps]
     angles = np.degrees(np.arctan2(ends[..., 0], ends[..., 1]))  # from the y axis: goals lie within 90 degrees of it

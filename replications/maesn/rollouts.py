@@ -16,14 +16,14 @@ Outputs = Callable[[Tensor], Tensor]
 
 
 class Trajectories(NamedTuple):
-    """K episodes in each of N tasks, T steps at most.
+    """K episodes in each of N tasks, T steps at most; a task with fewer episodes than others has ones without steps.
 
     observations `(N, K, T, o)`; actions `(N, K, T, a)` as the policy drew them, before they were clipped; rewards
-    `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, k)` of the first
-    k episodes of each task, those that were asked for: `return` of the rewards, `dense_return`, `steps`, of families
-    with a sparse reward `sparse_return` and `solved` (whether the radius was reached), and what the family's
-    `episode_measures` name: a step's largest value (`ever`) or the last one (`last`); places `(N, k, T + 1, 2)`: their
-    ways on the ground, where they start included.
+    `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, K)` of episodes,
+    NaN where there is none: `return` of the rewards, `dense_return`, `steps`, of families with a sparse reward
+    `sparse_return` and `solved` (whether the radius was reached), and what the family's `episode_measures` name: a
+    step's largest value (`ever`) or the last one (`last`); places `(N, k, T + 1, 2)`: the ways on the ground of the
+    first k episodes, those that were asked for, where they start included.
     """
 
     observations: Tensor
@@ -56,39 +56,23 @@ class Sampler:
         sparse: bool,
         by_steps: bool = False,
     ) -> Trajectories:
-        """Play `episodes` episodes in each of `tasks` `(N, task_dim)`.
+        """Play `episodes` episodes side by side in each of `tasks` `(N, task_dim)`.
 
         `outputs` maps observations `(N, episodes, o)` to the policy's `(N, episodes, 2 · a)`. With `sparse` the rewards
-        are the family's sparse ones. With `by_steps`, where episodes ended early, more of them are played until a task
-        has about as many steps as in `episodes` whole ones, as in the code of MAML: they are learned from and not
-        measured. A step in which a simulation broke did not take place.
+        are the family's sparse ones. With `by_steps` an episode that ends is followed by another one, until those that
+        have ended in a task have as many steps together as so many whole ones; what is unfinished then is dropped, as
+        in the code of MAML. A step in which a simulation broke did not take place.
         """
-        asked = np.ones((len(tasks), episodes), dtype=bool)
-        rounds = [self._round(outputs, tasks, asked, rng, sparse)]
-        steps, count = rounds[0].valid.sum(dim=(1, 2)).numpy(), np.full(len(tasks), episodes)
-        while by_steps:
-            lacking = np.rint((episodes * self.family.horizon - steps) * count / np.maximum(steps, 1))
-            asked = np.arange(episodes) < lacking[:, None]
-            if not asked.any():
-                break
-            rounds.append(self._round(outputs, tasks, asked, rng, sparse))
-            steps, count = steps + rounds[-1].valid.sum(dim=(1, 2)).numpy(), count + asked.sum(axis=1)
-        joined = rounds[0] if len(rounds) == 1 else one_after_another(rounds)
-        return joined._replace(**{name: getattr(joined, name).to(self.device) for name in joined._fields[:4]})
-
-    def _round(
-        self, outputs: Outputs, tasks: Array, asked: Array, rng: np.random.Generator, sparse: bool
-    ) -> Trajectories:
-        """Play the episodes that are `asked` for, `(N, K)`, side by side; the others have no steps."""
-        n, episodes = asked.shape
-        if asked.size not in self._steppers:
-            self._steppers[asked.size] = self.family.make(asked.size)
-        envs = self._steppers[asked.size]
+        n, slots = len(tasks), len(tasks) * episodes
+        if slots not in self._steppers:
+            self._steppers[slots] = self.family.make(slots)
+        envs = self._steppers[slots]
         envs.set_tasks(tasks.repeat(episodes, axis=0))
-        going = asked.flatten()
-        observation, _ = envs.reset(seed=int(rng.integers(2**63)), options={"reset_mask": going})
+        observation, _ = envs.reset(seed=int(rng.integers(2**63)))
+        task, lacking = np.arange(slots) // episodes, np.full(n, episodes * self.family.horizon)
+        going, length = np.ones(slots, dtype=bool), np.zeros(slots, dtype=int)
         steps, places = [], [envs.positions()]
-        for _ in range(self.family.horizon):
+        while going.any():
             seen = torch.from_numpy(observation.astype(np.float32)).view(n, episodes, -1)
             with torch.no_grad():
                 mean, log_std = outputs(seen.to(self.device)).cpu().chunk(2, dim=-1)
@@ -96,23 +80,34 @@ class Sampler:
             action = mean + log_std.exp() * noise
             done = np.clip(action.flatten(0, 1).numpy() / self.reach, -1, 1)
             observation, reward, terminated, truncated, info = envs.step(done)
-            broke = going & info["broken"] if "broken" in info else np.zeros(len(going), dtype=bool)
-            steps.append((seen, action, reward, going & ~broke, info))
+            broke = info.get("broken", False)
+            over = going & (terminated | truncated)
+            steps.append((seen.flatten(0, 1).numpy(), action.flatten(0, 1).numpy(), reward, going & ~broke, over, info))
             places.append(envs.positions())
-            going = going & ~(terminated | truncated)
-            if not going.any():
-                break
-        way = np.stack(places, axis=1).reshape(n, episodes, -1, 2)
+            length += going
+            np.subtract.at(lacking, task[over], length[over])
+            again = over & (lacking > 0)[task] & by_steps
+            going = (going & ~over & (lacking > 0)[task]) | again
+            length[over] = 0
+            if again.any():
+                observation, _ = envs.reset(options={"reset_mask": again})
+        way = np.stack(places[: self.family.horizon + 1], axis=1).reshape(n, episodes, -1, 2)
         return self._joined(steps, way, sparse)
 
     def _joined(self, steps: list[tuple], places: Array, sparse: bool) -> Trajectories:
-        n, episodes = places.shape[:2]
+        """Cut what `(slots,)` streams did in every step into the episodes that ended."""
+        over = np.stack([step[4] for step in steps], axis=1)
+        rows, slot, first, length = ended_episodes(over, slots_of_task=places.shape[1])
+        times = np.minimum(first[:, None] + np.arange(length.max()), (first + length - 1)[:, None])
+        within = np.arange(length.max()) < length[:, None]
 
         def episodewise(parts: list[Array]) -> Array:
-            return np.stack(parts, axis=-1).reshape(n, episodes, -1)
+            """Return `(N, K, T, …)` of one array `(slots, …)` per step."""
+            return np.stack(parts, axis=1)[slot[:, None], times][rows]
 
-        observations, actions, rewards, valid, infos = zip(*steps, strict=True)
-        valid, dense = episodewise(valid), episodewise(rewards)
+        observations, actions, rewards, valid, _, infos = zip(*steps, strict=True)
+        there = (rows >= 0)[:, :, None]
+        valid, dense = episodewise(valid) & within[rows] & there, episodewise(rewards)
         measures = {"steps": valid.sum(axis=2).astype(float), "dense_return": (dense * valid).sum(axis=2)}
         learned = dense
         if "sparse_reward" in infos[0]:
@@ -126,31 +121,31 @@ class Sampler:
             measures[name] = seen.max(axis=2) if which == "ever" else np.take_along_axis(seen, last, axis=2)[:, :, 0]
         measures["return"] = (learned * valid).sum(axis=2)
         return Trajectories(
-            torch.stack(observations, dim=2),
-            torch.stack(actions, dim=2),
-            torch.from_numpy((learned * valid).astype(np.float32)),
-            torch.from_numpy(valid),
-            measures,
+            torch.from_numpy(episodewise(observations)).to(self.device),
+            torch.from_numpy(episodewise(actions)).to(self.device),
+            torch.from_numpy((learned * valid).astype(np.float32)).to(self.device),
+            torch.from_numpy(valid).to(self.device),
+            {name: np.where(rows >= 0, values, np.nan) for name, values in measures.items()},
             places,
         )
 
 
-def one_after_another(rounds: list[Trajectories]) -> Trajectories:
-    """Join rounds of episodes of the same tasks, without those that have no steps; measures are the first round's.
+def ended_episodes(over: Array, slots_of_task: int) -> tuple[Array, Array, Array, Array]:
+    """Find the episodes that ended in streams of episodes, one stream after another.
 
-    Tasks with fewer episodes than others have episodes without steps at their end.
+    `over` `(N · slots_of_task, steps)` says in which step of a stream an episode ended. Returns `rows` `(N, K)`: the
+    numbers of each task's episodes, those first with which streams begin, −1 where a task has no more; and of all
+    episodes the stream, the first step, and the length, `(E,)` each.
     """
-    longest = max(played.valid.shape[2] for played in rounds)
-
-    def padded(part: Tensor) -> Tensor:
-        return torch.cat([part, part.new_zeros(*part.shape[:2], longest - part.shape[2], *part.shape[3:])], dim=2)
-
-    parts = zip(*(played[:4] for played in rounds), strict=True)
-    tensors = [torch.cat([padded(part) for part in tensor], dim=1) for tensor in parts]
-    took_place = tensors[3].any(dim=2)
-    order = torch.sort(~took_place, dim=1, stable=True).indices[:, : int(took_place.sum(dim=1).max())]
-    rows = torch.arange(len(order))[:, None]
-    return Trajectories(*(tensor[rows, order] for tensor in tensors), rounds[0].measures, rounds[0].places)
+    slot, end = np.nonzero(over)
+    begins = np.r_[True, slot[1:] != slot[:-1]]
+    first = np.where(begins, 0, np.r_[0, end[:-1] + 1])
+    task = slot // slots_of_task
+    order = np.lexsort((slot, end * ~begins, task))  # by task, then the first of all streams, then as they ended
+    counts = np.bincount(task, minlength=len(over) // slots_of_task)
+    rows = np.full((len(counts), counts.max()), -1)
+    rows[np.arange(counts.max()) < counts[:, None]] = order
+    return rows, slot, first, end - first + 1
 
 
 class Advantages(NamedTuple):

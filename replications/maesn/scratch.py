@@ -91,7 +91,7 @@ class Scratch(MetaPolicyGradient):
         for _ in range(batches):
             act = lambda observations: self.policy(parameters, observations)  # noqa: E731
             played = self.sampler.play(act, task, c.test_episodes, rng, c.test_sparse, by_steps=True)
-            reports.append({name: values.mean() for name, values in played.measures.items()})
+            reports.append({name: np.nanmean(values) for name, values in played.measures.items()})
             if novelty:
                 new = novelty.learn(played.observations, played.valid)
                 played = played._replace(rewards=played.rewards + c.bonus * new * played.valid)

@@ -66,6 +66,16 @@ class ShortNavigation(Navigation):
     horizon = 8
 
 
+class NearGoals(ShortNavigation):
+    """Goals so near that a third of the episodes end early, by chance."""
+
+    def draw(self, n, rng):
+        return rng.uniform(-0.1, 0.1, (n, 2))
+
+    def ended(self, offsets):
+        return (np.abs(offsets) < 0.05).all(axis=1)
+
+
 @pytest.fixture
 def make():
     """Return what makes a small learner by the name of its method."""

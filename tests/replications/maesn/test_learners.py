@@ -6,19 +6,23 @@ import torch
 
 from replications.maesn.learner import whereabouts
 from replications.maesn.policies import GaussianPolicy
-from replications.maesn.rollouts import Sampler, Trajectories, advantages, normalised
+from replications.maesn.rollouts import Sampler, Trajectories, advantages, ended_episodes, normalised
 from shared.study.state import from_bytes, to_bytes
-from tests.replications.maesn.conftest import METHODS, FewGoals, ShortNavigation
+from tests.replications.maesn.conftest import METHODS, FewGoals, NearGoals, ShortNavigation
+
+ADAPTS_PARAMETERS = [name for name, (_, settings) in METHODS.items() if "inner_rate" in settings]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_run_that_was_stopped_goes_on_as_one_that_was_not(make, method):
-    whole, half = make(method), make(method)
+@pytest.mark.parametrize(
+    ("method", "family"), [*((name, FewGoals) for name in METHODS), *((name, NearGoals) for name in ADAPTS_PARAMETERS)]
+)
+def test_a_run_that_was_stopped_goes_on_as_one_that_was_not(make, method, family):
+    whole, half = make(method, family()), make(method, family())
     for _ in range(4):
         whole.train()
     for _ in range(2):
         half.train()
-    resumed = make(method, seed=1)
+    resumed = make(method, family(), seed=1)
     resumed.load_state_dict(from_bytes(to_bytes(half.state_dict())))
     for _ in range(2):
         resumed.train()
@@ -85,18 +89,25 @@ def test_where_episodes_end_early_more_are_played_to_learn_from():
     assert play(by_steps=False).valid.sum(dim=2).tolist() == [[2, 2], [8, 8]]
     played = play(by_steps=True)
     assert played.valid.sum(dim=2).tolist() == [[2] * 8, [8, 8] + [0] * 6]
-    expected = torch.tensor([[-0.1, 0.0]] * 8)
-    torch.testing.assert_close(played.rewards[0, :, :2], expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(played.rewards[0, :, :2], torch.tensor([[-0.1, 0.0]] * 8), atol=1e-6, rtol=0)
     assert not played.rewards[0, :, 2:].any()
     assert not played.rewards[1, 2:].any()
-    # The first episodes alone are measured.
-    np.testing.assert_allclose(played.measures["return"][0], [-0.1, -0.1], atol=1e-6)
-    assert played.measures["steps"].tolist() == [[2, 2], [8, 8]]
+    np.testing.assert_allclose(played.measures["return"][0], [-0.1] * 8, atol=1e-6)
+    assert np.isfinite(played.measures["return"][1]).tolist() == [True] * 2 + [False] * 6
     assert played.places.shape == (2, 2, 9, 2)
     np.testing.assert_allclose(whereabouts(played)["distance"], [0.2, 0.8], atol=1e-6)
     # Every task weighs the same, and within it every step.
     torch.testing.assert_close(played.shares.sum(dim=(1, 2)), torch.tensor([0.5, 0.5]))
     assert torch.isfinite(advantages(played, 0.99, 1.0).steps).all()
+
+
+def test_streams_are_cut_into_the_episodes_that_ended():
+    # Two tasks of two streams. Of the first task: a stream of 1, 2 and 2 steps, and one of 4 that goes on for one more.
+    over = np.array([[1, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 1, 0, 0, 0]], dtype=bool)
+    rows, slot, first, length = ended_episodes(over, slots_of_task=2)
+    found = [[(slot[e], first[e], length[e]) for e in row if e >= 0] for row in rows]
+    assert found == [[(0, 0, 1), (1, 0, 4), (0, 1, 2), (0, 3, 2)], [(2, 0, 5), (3, 0, 2)]]
+    assert rows.shape == (2, 4)
 
 
 def batch(rewards, valid=None):

@@ -146,9 +146,11 @@ class GradientSteps(MetaPolicyGradient):
         shares = played.shares * len(played.valid)
         return Phase(played.observations, played.actions, old, gains.steps, gains.excess, played.rewards, shares)
 
-    def step(self, parameters: Parameters, phase: Phase, factor: float = 1.0) -> Parameters:
-        """Return every task's parameters after one gradient step of `factor` times the step size."""
-        loss, moving = LOSSES[self.config.inner_loss], self.adaptable(parameters)
+    def step(
+        self, parameters: Parameters, phase: Phase, factor: float = 1.0, inner_loss: str | None = None
+    ) -> Parameters:
+        """Return every task's parameters after one step of `factor` times the step size, by default on its own loss."""
+        loss, moving = LOSSES[inner_loss or self.config.inner_loss], self.adaptable(parameters)
 
         def task_loss(moved: Parameters, still: Parameters, phase: Phase) -> Tensor:
             return loss(self.policy, still | moved, phase)

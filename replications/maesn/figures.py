@@ -101,38 +101,39 @@ def _draw_latents(axis: Axes, rows: pd.DataFrame, reach: float) -> None:
 
 @theme.theme()
 def parameter_paths(evidence: Evidence) -> Figure:
-    """Draw how two parameters move over meta-training: a panel per method, a line per seed, all from one start.
+    """Draw how two parameters move over meta-training: a panel per method, a line per seed, and the optimum.
 
-    The first seed has an arrow every third meta-iteration, darker with time. Limits as in ProMP's Figure 5, twice as
-    wide.
+    The first seed has an arrow every third meta-iteration, darker with time. Options: `limits` (as `ways` has them).
     """
+    limits = read_options(evidence, limits=(-0.06, 0.12, -0.05, 0.09))["limits"]
     (experiment,) = evidence.experiments()
     methods = evidence.methods(experiment)
-    figure, axes = theme.panels(len(methods), height=2.6)
+    figure, axes = theme.panels(len(methods), columns=2, height=2.6)
     for axis, method in zip(axes, methods, strict=True):
         axis.set_title(method_label(evidence, method))
-        axis.set(xlim=(-0.13, 0.16), ylim=(-0.09, 0.11), xlabel="factor θ₀", ylabel="constant θ₁")
-        axis.plot(0, 0, marker="*", ms=11, color="black", ls="none", zorder=3)
+        left, right, bottom, top = limits
+        axis.set(xlim=(left, right), ylim=(bottom, top), xlabel="factor θ₀", ylabel="constant θ₁")
         rows = next(
-            (found for o in reversed(origins(evidence)) if len(found := evidence.metrics_cell(experiment, method, o))),
+            (rows for o in reversed(origins(evidence)) if len(rows := evidence.metrics_cell(experiment, method, o))),
             None,
         )
         if rows is None:
             theme.no_results(axis)
             continue
-        for _, path in rows.groupby("seed", sort=True):
-            axis.plot(path["theta/factor"], path["theta/constant"], lw=0.6, color="0.75", zorder=1)
-        _draw_arrows(axis, rows[rows["seed"] == rows["seed"].min()].sort_values("iteration"))
+        settings = evidence.replication.run(experiment, method, 0, str(rows["scale"].iloc[0])).hyperparameters
+        axis.plot(*settings["optimum"], marker="*", ms=11, color="black", ls="none", zorder=3)
+        for seed, path in rows.sort_values("iteration").groupby("seed", sort=True):
+            places = np.vstack([settings["start"], path[["theta/factor", "theta/constant"]]])
+            axis.plot(*places.T, lw=0.6, color="0.75", zorder=1)
+            if seed == rows["seed"].min():
+                _draw_arrows(axis, places[::3])
     told = "arrows: every third meta-iteration of the first seed, darker with time; grey: all seeds; star: the optimum"
     theme.label_line(figure, notes(evidence, told, published="none"))
     return figure
 
 
-def _draw_arrows(axis: Axes, path: pd.DataFrame) -> None:
-    """Draw every third of the places in `path` as an arrow to the next one drawn."""
-    places = path[["theta/factor", "theta/constant"]].to_numpy()[::3]
+def _draw_arrows(axis: Axes, places: np.ndarray) -> None:
+    """Draw an arrow from each of `places` `(n, 2)` to the next one."""
     moves = np.diff(places, axis=0)
-    times = np.arange(len(moves))
-    axis.quiver(
-        *places[:-1].T, *moves.T, times, cmap="viridis_r", angles="xy", scale_units="xy", scale=1, width=0.008, zorder=2
-    )
+    look = {"cmap": "viridis_r", "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.008, "zorder": 2}
+    axis.quiver(*places[:-1].T, *moves.T, np.arange(len(moves)), **look)

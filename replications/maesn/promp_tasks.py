@@ -296,7 +296,7 @@ VISITS = tuple(f"visits_corner{i}" for i in range(len(CORNERS)))
 
 
 class Point(Drawn, TaskFamily):
-    """A point without a body, in one of the places `goals` `(G, task_dim)`; no termination."""
+    """A point without a body; a task names one of the places `goals` `(G, task_dim)`. No termination."""
 
     goals: Array
     stride: float
@@ -419,6 +419,10 @@ class Line(Point):
     stride = 2.0
     states = 1
 
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Return as many of one goal as of the other, in turn."""
+        return self.goals[np.arange(n) % 2]
+
     def start(self, n: int, rng: np.random.Generator) -> Array:
         """Draw places."""
         return rng.uniform(-self.stride, self.stride, (n, 1))
@@ -478,4 +482,5 @@ class VectorPoint(BoxTasks):
 
     def positions(self) -> Array:
         """Return where the points are, `(num_envs, 2)`; those on a line have 0 for y."""
-        return np.pad(self._states[:, :2], ((0, 0), (0, max(0, 2 - self.family.states))))
+        dimensions = self.family.task_dim
+        return np.pad(self._states[:, :dimensions], ((0, 0), (0, 2 - dimensions)))

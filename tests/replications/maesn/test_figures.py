@@ -54,6 +54,22 @@ def test_ways_are_drawn_by_method_and_step(tested):
     assert all(axis.texts[0].get_text() == "no results at this scale" for axis in missing)
 
 
+def test_paths_of_two_parameters_begin_where_they_start():
+    path = pd.DataFrame({"iteration": range(1, 8), "theta/factor": np.linspace(0.08, 0.02, 7), "theta/constant": 0.0})
+    identity = {"experiment": "line", "method": "formulation-1", "scale": "night", "env_steps": 10}
+    metrics = pd.concat([path.assign(seed=seed, **identity) for seed in (0, 1)], ignore_index=True)
+    evidence = evidence_of(metrics.iloc[:0], ["line"], ["formulation-1", "formulation-2"])
+    evidence = Evidence(**{**vars(evidence), "metrics": metrics, "reference_metrics": metrics.iloc[:0]})
+    drawn, missing = figures.parameter_paths(evidence).axes
+    optimum, first, second = drawn.lines
+    assert (optimum.get_xdata(), optimum.get_ydata()) == ([0], [0])
+    for line in (first, second):
+        np.testing.assert_allclose(line.get_xdata(), [0.09, *path["theta/factor"]])
+    (arrows,) = drawn.collections  # from every third of eight places to the next
+    np.testing.assert_allclose(arrows.U, [-0.03, -0.03])
+    assert missing.texts[0].get_text() == "no results at this scale"
+
+
 def test_latents_are_ellipses_beside_the_prior(tested):
     rows = result_rows(tested, "wheeled-latents", "wheeled-latents")
     figure = figures.latents(evidence_of(rows, ["wheeled-latents"], ["wheeled-latents"]))

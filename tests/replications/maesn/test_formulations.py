@@ -24,14 +24,15 @@ SETTINGS = {
     "learning_rate": 0.01,
     "start": (0.09, 0.05),
     "optimum": (0.0, 0.0),
+    "inner_loss": "likelihood",
+    "credit": 1.0,
+    "clipped": False,
 }
 
 
 def make(learner, **changes):
     """Return a small learner of the formulation."""
-    inner_loss = "dice" if learner is FormulationI else "likelihood"
-    config = learner.Config(**(SETTINGS | {"inner_loss": inner_loss} | changes))
-    return learner(Line(), config, np.random.SeedSequence(0))
+    return learner(Line(), learner.Config(**(SETTINGS | changes)), np.random.SeedSequence(0))
 
 
 def parameters(learner):
@@ -47,9 +48,10 @@ def parts(theta, phase, task):
     return phase.rewards[task].double().sum(dim=1).numpy(), gradients, -np.einsum("kti,ktj->kij", inputs, inputs)
 
 
+@pytest.mark.parametrize("credit", [1.0, 10.0])
 @pytest.mark.parametrize("learner_class", [FormulationI, FormulationII])
-def test_the_step_follows_the_formula(learner_class):
-    learner, alpha = make(learner_class), 0.1
+def test_the_step_follows_the_formula(learner_class, credit):
+    learner, alpha = make(learner_class, credit=credit), 0.1
     theta = np.array([0.09, 0.05])
     phases, after = learner.sample(learner.family.train_tasks(3, learner.rng))
     expected = np.zeros(2)
@@ -58,13 +60,31 @@ def test_the_step_follows_the_formula(learner_class):
         adapted = theta + alpha * (gradients * returns[:, None]).mean(axis=0)
         later_returns, later_gradients, _ = parts(adapted, after, task)
         post = (later_gradients * later_returns[:, None]).mean(axis=0)
-        curvature = hessians + (gradients[:, :, None] * gradients[:, None] if learner_class is FormulationI else 0)
-        expected += post + alpha * (curvature * returns[:, None, None]).mean(axis=0) @ post
-        if learner_class is FormulationII:
-            expected += gradients.sum(axis=0) * later_returns.mean()
+        expected += post + alpha * (hessians * returns[:, None, None]).mean(axis=0) @ post
+        if learner_class is FormulationI:
+            outer = gradients[:, :, None] * gradients[:, None]
+            expected += credit * alpha * (outer * returns[:, None, None]).mean(axis=0) @ post
+        else:
+            expected += credit * gradients.sum(axis=0) * later_returns.mean()
     learner.outer_step(phases, after)
     moved = np.array(parameters(learner))
     np.testing.assert_allclose((moved - theta) / 0.01, expected / 3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("clipped", [True, False])
+def test_likelihoods_are_those_of_what_was_drawn_or_of_what_was_done(clipped):
+    learner = make(FormulationI, clipped=clipped, episodes=50)
+    (before,), _ = learner.sample(learner.family.train_tasks(3, learner.rng))
+    assert (before.actions.abs().max() <= 2) == clipped
+
+
+def test_half_of_the_goals_are_on_either_side():
+    assert Line().train_tasks(4, np.random.default_rng(0)).tolist() == [[-1.0], [1.0], [-1.0], [1.0]]
+
+
+def test_there_are_no_hidden_layers():
+    with pytest.raises(ValueError, match="no hidden layers, got hidden = \\[16\\]"):
+        make(FormulationI, hidden=(16,))
 
 
 def test_the_spread_stays_and_the_two_parameters_are_reported():
@@ -76,7 +96,7 @@ def test_the_spread_stays_and_the_two_parameters_are_reported():
     assert place == pytest.approx(parameters(learner))
 
 
-def test_formulation_one_comes_nearer_to_the_optimum_and_formulation_two_is_thrown_about():
+def test_by_the_formulas_one_comes_nearer_to_the_optimum_and_the_other_is_thrown_about():
     def distance(learner_class):
         learner = make(learner_class, meta_batch=20, episodes=100)
         return np.mean([learner.train()["theta/distance"] for _ in range(60)][30:])

@@ -31,6 +31,14 @@ def test_a_restored_learner_goes_on_alike(two_goals):
     assert one.env_steps == 40
 
 
+def test_rewards_are_scaled_for_the_losses_and_not_in_what_is_reported(two_goals):
+    plain, scaled = (make(two_goals, reward_scale=scale, initial_steps=20) for scale in (1.0, 5.0))
+    assert plain.train()["train/return"] == pytest.approx(scaled.train()["train/return"])
+    stored = [agent.state_dict()["memory"]["rewards"] for agent in (plain, scaled)]
+    np.testing.assert_allclose(stored[1], 5 * stored[0], rtol=1e-6)
+    assert stored[0].any()
+
+
 def test_the_global_generators_stay_as_they_were(two_goals):
     agent = make(two_goals)
     np.random.seed(0)  # noqa: NPY002 (the global generator is what is looked at)

@@ -12,6 +12,7 @@ from shared.rl.returns import discounted_returns, generalized_advantages
 from shared.tasks.family import TaskFamily, VectorTasks
 
 Array = np.ndarray
+MOST = 10  # times as many episodes as were asked for that are played to fill a batch up
 Outputs = Callable[[Tensor], Tensor]
 
 
@@ -60,8 +61,8 @@ class Sampler:
 
         `outputs` maps observations `(N, episodes, o)` to the policy's `(N, episodes, 2 · a)`. With `sparse` the rewards
         are the family's sparse ones. With `by_steps` an episode that ends is followed by another one, until those that
-        have ended in a task have as many steps together as so many whole ones; what is unfinished then is dropped, as
-        in the code of MAML. A step in which a simulation broke did not take place.
+        have ended in a task have as many steps together as so many whole ones (or are `MOST` times as many); what is
+        unfinished then is dropped, as in the code of MAML. A step in which a simulation broke did not take place.
         """
         n, slots = len(tasks), len(tasks) * episodes
         if slots not in self._steppers:
@@ -69,7 +70,8 @@ class Sampler:
         envs = self._steppers[slots]
         envs.set_tasks(tasks.repeat(episodes, axis=0))
         observation, _ = envs.reset(seed=int(rng.integers(2**63)))
-        task, lacking = np.arange(slots) // episodes, np.full(n, episodes * self.family.horizon)
+        task = np.arange(slots) // episodes
+        lacking, count = np.full(n, episodes * self.family.horizon), np.zeros(n, dtype=int)
         going, length = np.ones(slots, dtype=bool), np.zeros(slots, dtype=int)
         steps, places = [], [envs.positions()]
         while going.any():
@@ -86,7 +88,8 @@ class Sampler:
             places.append(envs.positions())
             length += going
             np.subtract.at(lacking, task[over], length[over])
-            again = over & (lacking > 0)[task] & by_steps
+            np.add.at(count, task[over], 1)
+            again = over & ((lacking > 0) & (count < MOST * episodes))[task] & by_steps
             going = (going & ~over & (lacking > 0)[task]) | again
             length[over] = 0
             if again.any():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from replications.maesn import rollouts
 from replications.maesn.learner import whereabouts
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.rollouts import Sampler, Trajectories, advantages, ended_episodes, normalised
@@ -75,7 +76,7 @@ def test_actions_are_clipped_for_the_family_but_not_for_their_likelihood():
     np.testing.assert_allclose(played.measures["sparse_return"], np.broadcast_to(paid, (2, 3)), atol=1e-6)
 
 
-def test_where_episodes_end_early_more_are_played_to_learn_from():
+def test_where_episodes_end_early_more_are_played_to_learn_from(monkeypatch):
     sampler = Sampler(ShortNavigation(), reach=1.0, device="cpu")
     tasks = np.array([[0.2, 0.0], [0.0, 0.4]])  # one step to the right is 0.1: the first goal is met in the second
 
@@ -96,6 +97,9 @@ def test_where_episodes_end_early_more_are_played_to_learn_from():
     assert np.isfinite(played.measures["return"][1]).tolist() == [True] * 2 + [False] * 6
     assert played.places.shape == (2, 2, 9, 2)
     np.testing.assert_allclose(whereabouts(played)["distance"], [0.2, 0.8], atol=1e-6)
+    # At most a multiple of the episodes that were asked for.
+    monkeypatch.setattr(rollouts, "MOST", 3)
+    assert play(by_steps=True).valid.sum(dim=2).tolist() == [[2] * 6, [8, 8] + [0] * 4]
     # Every task weighs the same, and within it every step.
     torch.testing.assert_close(played.shares.sum(dim=(1, 2)), torch.tensor([0.5, 0.5]))
     assert torch.isfinite(advantages(played, 0.99, 1.0).steps).all()

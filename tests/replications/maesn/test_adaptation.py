@@ -10,6 +10,7 @@ from torch.func import grad, hessian
 from replications.maesn.adaptation import Phase, dice_loss, likelihood_loss, ratio_loss
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.promp import gradient_noise
+from tests.replications.maesn.conftest import NearGoals
 
 ARMS = 0.2, 1.0  # what the left and the right arm pay
 
@@ -304,3 +305,17 @@ def test_steps_that_did_not_take_place_do_not_count(make):
         torch.testing.assert_close(same[name], value)
     torch.testing.assert_close(dense.beginning(0.5).actions, dense.actions[:, :, :12])
     torch.testing.assert_close(whole.beginning(0.5).actions[:, 0], whole.actions[:, :2].flatten(1, 2))
+
+
+@pytest.mark.parametrize(("loss", "episodes_apart"), [("dice", True), ("ratio", False)])
+def test_dice_keeps_episodes_apart_in_the_outer_step(make, monkeypatch, loss, episodes_apart):
+    learner, seen = make("lvc-vpg", family=NearGoals(), inner_loss=loss), []
+
+    def note(phases, after):
+        seen.extend([*phases, after])
+        return {}
+
+    monkeypatch.setattr(learner, "outer_step", note)
+    returns = learner.train()
+    assert {phase.shares.shape[1] > 1 for phase in seen} == {episodes_apart}
+    assert returns["before/return"] < 0

@@ -15,6 +15,8 @@ rule train:
         "<run>/train.log",
     benchmark:
         "<run>/train.benchmark.tsv"
+    # Trainings are what the end waits for; what is drawn without them can be drawn beside the last of them.
+    priority: 1
     conda:
         "../../environment.yml"
     threads: 1

@@ -180,14 +180,15 @@ class PEARL(OffPolicyLearner):
         return metrics | spread | {"encoder/mean_square": mean.detach().square().mean()}
 
     def _reconstruction_loss(self, batch: Batch, z: Tensor) -> Tensor:
-        """Return the mean squared error of a decoder that predicts rewards and next states from s, a and z.
+        """Return −Σ log N(r, s' | decoder(s, a, z), I), constants left out, over the batch: with the KL an ELBO.
 
         In units of the batch's own spread, so that the reward, which tells tasks apart, is not drowned by velocities.
+        A mean instead of the sum would be less than the KL divergence costs, and the encoder would tell nothing.
         """
         predicted = self.decoder(torch.cat([batch.states, batch.actions, z], dim=1))
         truth = torch.cat([batch.rewards[:, None], batch.next_states], dim=1)
         truth = (truth - truth.mean(dim=0)) / (truth.std(dim=0) + 1e-6)
-        return (predicted - truth).square().mean()
+        return 0.5 * (predicted - truth).square().sum()
 
     def _context(self, tasks: np.ndarray, memory: Transitions) -> tuple[Tensor, Tensor]:
         """Draw contexts `(M, context_size, ·)` for `tasks` `(M,)` from `memory`, with their masks."""

@@ -248,7 +248,7 @@ def test_reconstruction_is_of_rewards_and_next_states_in_units_of_their_spread(m
         next_states=torch.tensor([[2.0, 5.0], [4.0, 5.0], [6.0, 5.0]]),  # −1, 0, 1; and always 0
     )
     loss = agent._reconstruction_loss(batch, torch.zeros(3, 2))
-    assert loss.item() == pytest.approx((1 + 1 + (3 - 1) ** 2 + 1) / 9, rel=1e-5)
+    assert loss.item() == pytest.approx((1 + 1 + (3 - 1) ** 2 + 1) / 2, rel=1e-5)
 
 
 def test_a_deterministic_latent_starts_at_zero_and_repeats_itself(make_pearl):

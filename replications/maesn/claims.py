@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from replications.maesn.promp_tasks import VISITS
+from replications.maesn.promp_points import VISITS
 from shared.analysis.claims import ClaimResult, all_of
 from shared.analysis.evidence import Evidence, interval_generator
 from shared.analysis.statistics import Interval, difference_interval, mean_interval

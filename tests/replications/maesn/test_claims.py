@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from replications.maesn import claims
-from replications.maesn.promp_tasks import VISITS
+from replications.maesn.promp_points import VISITS
 from shared.study.schema import load_replications
 
 ROOT = Path(__file__).parents[3]

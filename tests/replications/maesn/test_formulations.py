@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from replications.maesn.formulations import FormulationI, FormulationII
-from replications.maesn.promp_tasks import Line
+from replications.maesn.promp_points import Line
 from shared.study.state import from_bytes, to_bytes
 
 SETTINGS = {

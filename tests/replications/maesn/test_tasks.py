@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from replications.maesn import maml_tasks, promp_tasks
+from replications.maesn import maml_tasks, promp_points, promp_tasks
 from replications.maesn.rollouts import Sampler
 from replications.maesn.tasks import AntGoal, BlockPushing, Wheeled
 from tests.shared.tasks.instances import made
@@ -28,9 +28,9 @@ OTHERS = [
     promp_tasks.HumanoidDirection,
     promp_tasks.HumanoidHeading,
     promp_tasks.SwimmerVelocity,
-    promp_tasks.CornerPoint,
-    promp_tasks.Line,
-    promp_tasks.MomentumPoint,
+    promp_points.CornerPoint,
+    promp_points.Line,
+    promp_points.MomentumPoint,
 ]
 ALL = [pytest.param(one, id=f"{one.__module__.rsplit('.')[-1]}.{one.__name__}") for one in SPARSE + OTHERS]
 
@@ -264,12 +264,12 @@ def present_velocity(envs):
 def test_the_corner_point_earns_progress_in_its_own_quarter_alone():
     before = np.array([[0.3, 0.3], [0.3, -0.3], [0.1, 0.1]])
     corners = np.full((3, 2), 2.0)
-    rewards = made(promp_tasks.CornerPoint).reward(before, before + 0.1, corners)
+    rewards = made(promp_points.CornerPoint).reward(before, before + 0.1, corners)
     assert rewards == pytest.approx([math.hypot(1.7, 1.7) - math.hypot(1.6, 1.6), 0, 0])
 
 
 def test_the_momentum_point_keeps_its_velocity():
-    family = made(promp_tasks.MomentumPoint)
+    family = made(promp_points.MomentumPoint)
     envs = family.make(1)
     envs.set_tasks(np.array([[2.0, 2.0]]))
     start = envs.reset(seed=0)[0][0]
@@ -280,12 +280,12 @@ def test_the_momentum_point_keeps_its_velocity():
     velocity = start[2:] + np.array([0.1, 0.05])
     assert observations[0] == pytest.approx([*(start[:2] + 2 * velocity), *velocity])
     assert rewards[0] == 0
-    assert [info[name][0] for name in promp_tasks.VISITS] == [0, 0, 0, 0]
+    assert [info[name][0] for name in promp_points.VISITS] == [0, 0, 0, 0]
     assert family.reward(None, np.array([[2.0, 1.0]]), np.array([[2.0, 2.0]])) == pytest.approx([1.0])
 
 
 def test_corners_that_an_episode_came_near_are_counted():
-    family = made(promp_tasks.CornerPoint)
+    family = made(promp_points.CornerPoint)
 
     def outputs(observations):
         mean = torch.tensor([1.0, -1.0]).expand(*observations.shape[:2], 2)
@@ -293,13 +293,13 @@ def test_corners_that_an_episode_came_near_are_counted():
 
     sampler = Sampler(family, 1.0, "cpu")
     played = sampler.play(outputs, family.test_tasks(2, np.random.default_rng(0)), 3, np.random.default_rng(0), False)
-    near = np.stack([played.measures[name] for name in promp_tasks.VISITS], axis=-1)
+    near = np.stack([played.measures[name] for name in promp_points.VISITS], axis=-1)
     np.testing.assert_array_equal(near, np.broadcast_to([0, 1, 0, 0], (2, 3, 4)))  # past (2, −2), and far beyond
 
 
 def test_there_are_four_corners():
     with pytest.raises(ValueError, match="tasks must be among"):
-        made(promp_tasks.CornerPoint).make(1).set_tasks(np.array([[1.0, 2.0]]))
+        made(promp_points.CornerPoint).make(1).set_tasks(np.array([[1.0, 2.0]]))
 
 
 def test_the_humanoid_is_paid_one_and_a_quarter_of_its_velocity():
@@ -319,7 +319,7 @@ def test_swimmers_flee_the_wanted_velocity():
 
 
 def test_jumps_on_a_line_by_hand():
-    envs = made(promp_tasks.Line).make(2)
+    envs = made(promp_points.Line).make(2)
     envs.set_tasks(np.array([[-1.0], [1.0]]))
     first, _ = envs.reset(seed=0)
     assert ((first >= 0) & (first <= 4)).all()

@@ -21,9 +21,10 @@ class Trajectories(NamedTuple):
 
     observations `(N, K, T, o)`; actions `(N, K, T, a)` as the policy drew them, before they were clipped; rewards
     `(N, K, T)`, those that are learned from; valid `(N, K, T)`: which steps took place; measures `(N, K)` of episodes,
-    NaN where there is none: `return` of the rewards, `dense_return`, `steps`, of families with a sparse reward
-    `sparse_return` and `solved` (whether the radius was reached), and what the family's `episode_measures` name: a
-    step's largest value (`ever`) or the last one (`last`); places `(N, k, T + 1, 2)`: the ways on the ground of the
+    NaN where there is none: `return` of the rewards, `dense_return`, `steps`, `clipped` (the share of the actions'
+    entries beyond the actuators' range, where a policy is not told that more is in vain), of families with a sparse
+    reward `sparse_return` and `solved` (whether the radius was reached), and what the family's `episode_measures` name:
+    a step's largest value (`ever`) or the last one (`last`); places `(N, k, T + 1, 2)`: the ways on the ground of the
     first k episodes, those that were asked for, where they start included.
     """
 
@@ -110,22 +111,27 @@ class Sampler:
 
         observations, actions, rewards, valid, _, infos = zip(*steps, strict=True)
         there = (rows >= 0)[:, :, None]
-        valid, dense = episodewise(valid) & within[rows] & there, episodewise(rewards)
-        measures = {"steps": valid.sum(axis=2).astype(float), "dense_return": (dense * valid).sum(axis=2)}
+        valid, dense, acted = episodewise(valid) & within[rows] & there, episodewise(rewards), episodewise(actions)
+        count, beyond = valid.sum(axis=2), (np.abs(acted) > self.reach).mean(axis=3)
+        measures = {
+            "steps": count.astype(float),
+            "dense_return": (dense * valid).sum(axis=2),
+            "clipped": (beyond * valid).sum(axis=2) / np.maximum(count, 1),
+        }
         learned = dense
         if "sparse_reward" in infos[0]:
             paid = episodewise([info["sparse_reward"] for info in infos])
             inside = episodewise([info.get("inside", info["sparse_reward"] > 0) for info in infos])
             measures |= {"sparse_return": (paid * valid).sum(axis=2), "solved": (inside * valid).max(axis=2)}
             learned = paid if sparse else dense
-        last = np.maximum(valid.sum(axis=2, keepdims=True) - 1, 0)
+        last = np.maximum(count[:, :, None] - 1, 0)
         for name, which in getattr(self.family, "episode_measures", {}).items():
             seen = episodewise([info[name] for info in infos]) * valid
             measures[name] = seen.max(axis=2) if which == "ever" else np.take_along_axis(seen, last, axis=2)[:, :, 0]
         measures["return"] = (learned * valid).sum(axis=2)
         return Trajectories(
             torch.from_numpy(episodewise(observations)).to(self.device),
-            torch.from_numpy(episodewise(actions)).to(self.device),
+            torch.from_numpy(acted).to(self.device),
             torch.from_numpy((learned * valid).astype(np.float32)).to(self.device),
             torch.from_numpy(valid).to(self.device),
             {name: np.where(rows >= 0, values, np.nan) for name, values in measures.items()},

@@ -67,6 +67,7 @@ def test_actions_are_clipped_for_the_family_but_not_for_their_likelihood():
     played = sampler.play(outputs, tasks, 3, np.random.default_rng(0), sparse=False)
     assert played.observations.shape == (2, 3, 8, 2)
     torch.testing.assert_close(played.actions[..., 0], torch.full((2, 3, 8), 6.0))
+    np.testing.assert_array_equal(played.measures["clipped"], np.full((2, 3), 0.5))
     # Of a reach of 2, an action of 6 is the whole stride of 0.1, and one of -1 half of it, the other way.
     expected = np.arange(9)[:, None] * [0.1, -0.05]
     np.testing.assert_allclose(played.places, np.broadcast_to(expected, (2, 3, 9, 2)), atol=1e-7)
@@ -94,7 +95,8 @@ def test_where_episodes_end_early_more_are_played_to_learn_from(monkeypatch):
     assert not played.rewards[0, :, 2:].any()
     assert not played.rewards[1, 2:].any()
     np.testing.assert_allclose(played.measures["return"][0], [-0.1] * 8, atol=1e-6)
-    assert np.isfinite(played.measures["return"][1]).tolist() == [True] * 2 + [False] * 6
+    for name in ("return", "clipped"):
+        assert np.isfinite(played.measures[name][1]).tolist() == [True] * 2 + [False] * 6
     assert played.places.shape == (2, 2, 9, 2)
     np.testing.assert_allclose(whereabouts(played)["distance"], [0.2, 0.8], atol=1e-6)
     # At most a multiple of the episodes that were asked for.

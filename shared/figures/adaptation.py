@@ -1,5 +1,6 @@
 """Adaptation curves: what a method earns in each episode of a trial, or after each of its adaptation steps."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from shared.figures.spec import check_names, method_label, notes, origins, prove
 from shared.figures.theme import Style
 
 BARS = "bars: 95 % bootstrap interval of the mean over seeds and test tasks"
+MOST_MARKS = 20  # on one curve; more would hide whether it is dashed
 
 
 @theme.theme()
@@ -76,6 +78,7 @@ def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str, str], options: d
     intervals = [statistics.mean_interval(matrix, interval_generator()) for matrix in scores]
     value, low, high = np.array([[i.value, i.low, i.high] for i in intervals]).T
     reference = cell[-1] == REFERENCE
+    every = math.ceil(len(episodes) / MOST_MARKS)
     axis.errorbar(
         episodes + options["first"],
         value,
@@ -83,6 +86,8 @@ def _draw(axis: Axes, evidence: Evidence, cell: tuple[str, str, str], options: d
         color=style.colour,
         marker=style.marker,
         ms=4,
+        markevery=every,
+        errorevery=every,
         elinewidth=1.0,
         ls="--" if reference else "-",
         alpha=0.55 if reference else 1.0,

@@ -248,6 +248,7 @@ def test_published_returns_are_met_within_a_standard_error_at_every_step():
         return claims.as_published(FakeEvidence(["navigation"], ["maml"], scores, published=published))
 
     assert result(-40, -12).value == pytest.approx(0, abs=1e-9)
+    assert result(-40, -12).verdict == result(-38.1, -12).verdict == "reproduced"
     assert result(-40, -8).verdict == "not reproduced"
     assert result(-40, -8).value == pytest.approx(4 / np.hypot(1, rows.std(ddof=1) / 40**0.5))
     assert claims.as_published(FakeEvidence(["navigation"], ["maml"], published=published)) is None

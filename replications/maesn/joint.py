@@ -5,9 +5,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from replications.maesn.adaptation import GradientSteps, StepConfig
-from replications.maesn.learner import MetaPolicyGradient, PolicyConfig, surrogate
+from replications.maesn.adaptation import GradientSteps, Phase, StepConfig, episode_return
+from replications.maesn.learner import MetaConfig, MetaPolicyGradient, PolicyConfig, surrogate
 from replications.maesn.policies import GaussianPolicy
+from replications.maesn.promp import AdamAdaptation
 from replications.maesn.rollouts import Advantages, Outputs, Trajectories
 from replications.maesn.tasks import SparseFamily
 from shared.rl.trpo import TrustRegion, trust_region_step
@@ -48,6 +49,33 @@ class Pretrained(GradientSteps):
         observations = played.observations
         found = joint_step(self, lambda: self.policy(self.parameters, observations), played, self.advantages(played))
         return found | {"train/return": float(played.measures["return"].mean())}
+
+
+class AdamPretrainedConfig(StepConfig, MetaConfig):
+    """Hyper-parameters of a policy that is trained by Adam on batches of every task, as MAML's are."""
+
+    learning_rate: float = Field(gt=0)
+
+
+class AdamPretrained(AdamAdaptation):
+    """One policy trained by Adam on the mean of tasks' policy gradients: MAML's code, meta-learning switched off.
+
+    The code plays a second batch too, which has no effect; here none is played.
+    """
+
+    Config = AdamPretrainedConfig
+
+    def train(self) -> dict[str, float]:
+        """Play a batch in every task of a meta-batch; take a step."""
+        tasks = self.family.train_tasks(self.config.meta_batch, self.rng)
+        batch = self.batch(self.shared(len(tasks)), tasks).without_gaps()
+        return self.outer_step([], batch) | {"train/return": episode_return(batch)}
+
+    def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
+        """Maximise the mean over tasks of mean[log π_θ(a|s) A] by one step of Adam; nothing has adapted."""
+        objective = self.earned(self.shared(len(after.actions)), after)
+        self.ascend(objective)
+        return {"outer/objective": float(objective.detach())}
 
 
 class Oracle(MetaPolicyGradient):

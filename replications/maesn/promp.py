@@ -10,6 +10,7 @@ from torch import Tensor
 
 from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation, Phase
 from replications.maesn.maml import exploration_bonus
+from replications.maesn.policies import Parameters
 from shared.rl.ppo import clipped_surrogate
 from shared.rl.trpo import flatten
 
@@ -36,6 +37,11 @@ class AdamAdaptation(GradientAdaptation):
         self.optimiser.zero_grad()
         (-objective).backward()
         self.optimiser.step()
+
+    def earned(self, parameters: Parameters, batch: Phase) -> Tensor:
+        """Return the mean over tasks of mean[log π(a|s) A], whose gradient is that of what policies earn."""
+        log_probs = self.policy.head.log_prob(self.outputs(parameters, batch.observations), batch.actions)
+        return (batch.shares * log_probs * batch.advantages).sum() / len(batch.shares)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all state, the optimiser's too."""
@@ -95,9 +101,7 @@ class VPG(AdamAdaptation):
 
     def objective(self, phases: list[Phase], after: Phase) -> Tensor:
         """Return the mean over tasks of mean[log π_θ'(a|s) A], θ' a function of θ."""
-        outputs = self.outputs(self.adapted(phases), after.observations)
-        log_probs = self.policy.head.log_prob(outputs, after.actions)
-        return (after.shares * log_probs * after.advantages).sum() / len(after.shares)
+        return self.earned(self.adapted(phases), after)
 
 
 def gradient_noise(gradients: Tensor) -> dict[str, float]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from replications.maesn import maesn, maml, promp, reptile, weights
+from replications.maesn import joint, maesn, maml, promp, reptile, weights
 from replications.maesn.maml_tasks import Navigation
 from shared.tasks.point_robot import SparsePointRobot
 
@@ -48,6 +48,7 @@ METHODS = {
     "e-maml-vpg": (promp.EMAMLVPG, VPG),
     "promp": (promp.ProMP, PROMP),
     "reptile": (reptile.Reptile, GRADIENT | {"outer_rate": 0.5}),
+    "pretrained-adam": (joint.AdamPretrained, {k: v for k, v in ADAM.items() if k != "inner_steps"}),
 }
 
 

@@ -10,7 +10,7 @@ from torch.func import grad, hessian
 from replications.maesn.adaptation import Phase, dice_loss, likelihood_loss, ratio_loss
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.promp import gradient_noise
-from tests.replications.maesn.conftest import NearGoals
+from tests.replications.maesn.conftest import NearGoals, ShortNavigation
 
 ARMS = 0.2, 1.0  # what the left and the right arm pay
 
@@ -319,3 +319,20 @@ def test_dice_keeps_episodes_apart_in_the_outer_step(make, monkeypatch, loss, ep
     returns = learner.train()
     assert {phase.shares.shape[1] > 1 for phase in seen} == {episodes_apart}
     assert returns["before/return"] < 0
+
+
+def test_pretraining_follows_the_mean_of_tasks_policy_gradients(make):
+    learner = make("pretrained-adam", ShortNavigation())
+    tasks = learner.family.train_tasks(3, np.random.default_rng(0))
+    batch = learner.batch(learner.shared(3), tasks)
+    before = {name: value.detach().clone().requires_grad_() for name, value in learner.parameters.items()}
+    earned = 0.0
+    for observations, actions, gains in zip(batch.observations, batch.actions, batch.advantages, strict=True):
+        mean, log_std = learner.policy(before, observations).chunk(2, dim=-1)
+        log_probs = torch.distributions.Normal(mean, log_std.exp()).log_prob(actions).sum(dim=-1)
+        earned = earned + (log_probs * gains).mean() / 3
+    gradients = torch.autograd.grad(earned, list(before.values()))
+    learner.outer_step([], batch)
+    for (name, start), gradient in zip(before.items(), gradients, strict=True):
+        expected = 1e-3 * gradient / (gradient.abs() + 1e-8)  # Adam's first step
+        torch.testing.assert_close(learner.parameters[name].detach(), (start + expected).detach(), atol=2e-5, rtol=0)

@@ -133,6 +133,8 @@ def _column(
 
 
 def _cell(evidence: Evidence, experiment: str, method: str, origin: str, bold: bool, nearby: bool = False) -> Cell:
+    if method not in evidence.methods(experiment):
+        return Cell.of(None)
     column, episode = scored(evidence, experiment)
     ours = evidence.mean(experiment, method, column=column, episode=episode, origin=origin)
     published = (

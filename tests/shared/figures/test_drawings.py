@@ -288,6 +288,16 @@ def test_a_slow_learner_is_read_before_its_end():
     assert _returns_at_equal_seconds(evidence, "short", "this machine") == {"slow": 7.0, "quick": 9.0}
 
 
+def test_score_table_is_empty_where_an_experiment_has_not_the_method(ran):
+    evidence = load(ran, ["short", "long"], ["ours", "oracle"])
+    (ours, _), (oracle, _) = score_table(evidence).cells
+    assert (ours.published, oracle.published) == (7.5, 10.0)
+    ran.replication.experiments["short"].methods.remove("oracle")
+    (ours, _), (oracle, _) = score_table(evidence).cells
+    assert ours.published == 7.5
+    assert np.isnan(oracle.published) and np.isnan(oracle.value)
+
+
 def test_score_table_of_the_reference(ran):
     table = score_table(load(ran, ["short"], ["ours"], scale="reference"))
     (cell,) = table.cells[0]

@@ -1,9 +1,11 @@
 """The paper's claims as tests on finished runs."""
 
+from typing import Any
+
 from replications.dream.consistency import explorations
 from replications.dream.growth import growth, samples_by_size
 from shared.analysis.claims import ClaimResult, all_of
-from shared.analysis.evidence import Evidence, interval_generator
+from shared.analysis.evidence import REQUIRED, Evidence, interval_generator, read_options
 from shared.analysis.statistics import Interval, difference_interval
 from shared.study.loading import load_object
 
@@ -23,7 +25,8 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
     `at_most`: bounds on what the method does while exploring, by measure.
     """
     (experiment,), (method, known, unknown, *others) = evidence.spec.experiments, evidence.spec.methods
-    some = evidence.spec.options.get("some", unknown)
+    options = read_options(evidence, some=unknown, at_least={}, at_most={})
+    some = options["some"]
     others = [name for name in others if name != some]
     top, bottom, middle = (evidence.mean(experiment, name, episode="last") for name in (known, unknown, some))
     if top is None or bottom is None or middle is None:
@@ -47,7 +50,7 @@ def alone_explores(evidence: Evidence) -> ClaimResult | None:
         else:
             conditions.append(_bound(share, statistic, most, "below", seeds))
             conditions.append(_bound(share, statistic, LEARNED, "above", seeds))
-    return all_of(*conditions, *_behaviour(evidence, experiment, method))
+    return all_of(*conditions, *_behaviour(evidence, experiment, method, options))
 
 
 def alone_reads(evidence: Evidence) -> ClaimResult | None:
@@ -58,7 +61,8 @@ def alone_reads(evidence: Evidence) -> ClaimResult | None:
     does while exploring, by measure.
     """
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
-    threshold = evidence.published_value(*evidence.spec.options["level"])
+    options = read_options(evidence, level=REQUIRED, at_least={}, at_most={})
+    threshold = evidence.published_value(*options["level"])
     earned = {name: evidence.mean(experiment, name, episode="last") for name in (method, *others)}
     earned = {name: interval for name, interval in earned.items() if interval is not None}
     if threshold is None or method not in earned or len(earned) == 1:
@@ -71,14 +75,14 @@ def alone_reads(evidence: Evidence) -> ClaimResult | None:
         else:
             conditions.append(_bound(interval, statistic, threshold, "below", seeds))
             conditions.append(_bound(interval, statistic, LEARNED, "above", seeds))
-    return all_of(*conditions, *_behaviour(evidence, experiment, method))
+    return all_of(*conditions, *_behaviour(evidence, experiment, method, options))
 
 
-def _behaviour(evidence: Evidence, experiment: str, method: str) -> list[ClaimResult]:
-    """Return whether the bounds of the options `at_least` and `at_most` hold for what is done while exploring."""
+def _behaviour(evidence: Evidence, experiment: str, method: str, options: dict[str, Any]) -> list[ClaimResult]:
+    """Return whether the bounds of `options` `at_least` and `at_most` hold for what is done while exploring."""
     conditions = []
     for option, direction in (("at_least", "above"), ("at_most", "below")):
-        for measure, threshold in evidence.spec.options.get(option, {}).items():
+        for measure, threshold in options[option].items():
             seen = evidence.mean(experiment, method, column=measure, episode=EXPLORATION)
             seeds = evidence.seeds(experiment, method)
             conditions.append(_bound(seen, f"{measure} while exploring", threshold, direction, seeds))
@@ -111,12 +115,13 @@ def still_explores(evidence: Evidence) -> ClaimResult | None:
 
     Options `at_least` and `at_most`: bounds on what it does while exploring, by measure.
     """
+    options = read_options(evidence, level=REQUIRED, at_least={}, at_most={})
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     earned = evidence.mean(experiment, method, episode="last")
     if earned is None:
         return None
-    bound = _bound(earned, "return", evidence.spec.options["level"], "above", evidence.seeds(experiment, method))
-    return all_of(bound, *_behaviour(evidence, experiment, method))
+    bound = _bound(earned, "return", options["level"], "above", evidence.seeds(experiment, method))
+    return all_of(bound, *_behaviour(evidence, experiment, method, options))
 
 
 def is_consistent(evidence: Evidence) -> ClaimResult | None:
@@ -152,7 +157,8 @@ def grows_as(evidence: Evidence) -> ClaimResult | None:
     With the option `least`, of as many actions at least: a law is about many. A learner that went wrong in the second
     half of its trials may do so again: then there is no saying.
     """
-    (method,), law, least = evidence.spec.methods, evidence.spec.options["law"], evidence.spec.options.get("least", 0)
+    options = read_options(evidence, law=REQUIRED, direction=REQUIRED, least=0)
+    (method,), law, least = evidence.spec.methods, options["law"], options["least"]
     samples = samples_by_size(evidence, method)
     counted = {size: samples[size] for size in sorted(samples) if size >= least}
     if len(counted) < SIZES or _undecided(evidence, method):
@@ -164,7 +170,7 @@ def grows_as(evidence: Evidence) -> ClaimResult | None:
         low=power.low,
         high=power.high,
         threshold=1.0,
-        direction=evidence.spec.options["direction"],
+        direction=options["direction"],
         seeds=min(map(len, counted.values())),
         detail=", ".join(f"|A| = {size}: {values.mean():.4g}" for size, values in counted.items()),
     )

@@ -1,10 +1,12 @@
 """The papers' claims as tests on finished runs."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from replications.maesn.promp_points import VISITS
 from shared.analysis.claims import ClaimResult, all_of
-from shared.analysis.evidence import Evidence, interval_generator
+from shared.analysis.evidence import REQUIRED, Evidence, interval_generator, read_options
 from shared.analysis.statistics import Interval, difference_interval, mean_interval
 
 DRAWS = 2000
@@ -19,7 +21,7 @@ def adapts_better(evidence: Evidence) -> ClaimResult | None:
     `others_at_most`, what those of others may be; `solved`, by how much the share of episodes that reach the goal must
     rise: costs of control alone can be saved, too.
     """
-    options = evidence.spec.options
+    options = read_options(evidence, at_least=0.0, others_at_most=None, solved=None, times=1)
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
     own = gains(evidence, experiment, method)
     rivals = {name: gains(evidence, experiment, name) for name in others}
@@ -27,18 +29,18 @@ def adapts_better(evidence: Evidence) -> ClaimResult | None:
         return None
     seeds = evidence.seeds(experiment, method)
     label = evidence.replication.methods[method].label
-    found = [_above(mean_interval(own, interval_generator()), f"gain, {label}", options.get("at_least", 0.0), seeds)]
-    if "solved" in options:
+    found = [_above(mean_interval(own, interval_generator()), f"gain, {label}", options["at_least"], seeds)]
+    if options["solved"] is not None:
         rise = mean_interval(gains(evidence, experiment, method, "solved"), interval_generator())
         found.append(_above(rise, f"rise of the share of episodes inside, {label}", options["solved"], seeds))
-    times = options.get("times", 1)
+    times, limit = options["times"], options["others_at_most"]
     for name, gained in rivals.items():
-        theirs = evidence.replication.methods[name].label
-        difference = difference_interval(own, times * gained, interval_generator())
-        found.append(_above(difference, f"gain, {label}, minus {times:g} times that of {theirs}", 0.0, seeds))
-        if "others_at_most" in options:
+        theirs, their_seeds = evidence.replication.methods[name].label, evidence.seeds(experiment, name)
+        what = f"gain, {label}, minus {times:g} times that of {theirs}"
+        found.append(_above(_difference(own, times * gained), what, 0.0, min(seeds, their_seeds)))
+        if limit is not None:
             level = mean_interval(gained, interval_generator())
-            found.append(_bounded(level, f"gain, {theirs}", options["others_at_most"], "below", seeds))
+            found.append(_bounded(level, f"gain, {theirs}", limit, "below", their_seeds))
     return all_of(*found)
 
 
@@ -55,25 +57,25 @@ def explores_wider(evidence: Evidence) -> ClaimResult | None:
     the first's must only be larger. `distance`: how far from the origin the first's ways must end, in metres: who stays
     there ends under any angle.
     """
-    options = evidence.spec.options
+    options = read_options(evidence, at_least=None, at_most=None, distance=None)
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
     spreads = {name: angle_spread(evidence, experiment, name) for name in (method, other)}
     if None in spreads.values():
         return None
     labels = {name: evidence.replication.methods[name].label for name in spreads}
-    seeds = evidence.seeds(experiment, method)
+    seeds, their_seeds = (evidence.seeds(experiment, name) for name in (method, other))
     found = []
-    if "distance" in options:
+    if options["distance"] is not None:
         away = mean_interval(evidence.scores(experiment, method, "distance", FIRST), interval_generator())
         found.append(_above(away, f"distance from the origin, {labels[method]}, metres", options["distance"], seeds))
-    if "at_least" in options:
+    if options["at_least"] is not None:
         found.append(_above(spreads[method], f"angle's spread, {labels[method]}, degrees", options["at_least"], seeds))
-    if "at_most" in options:
+    if options["at_most"] is not None:
         what = f"angle's spread, {labels[other]}, degrees"
-        found.append(_bounded(spreads[other], what, options["at_most"], "below", seeds))
-    if not {"at_least", "at_most"} & set(options):
-        wider = _minus(spreads[method], spreads[other])
-        found.append(_above(wider, f"angle's spread, {labels[method]} minus {labels[other]}, degrees", 0.0, seeds))
+        found.append(_bounded(spreads[other], what, options["at_most"], "below", their_seeds))
+    if options["at_least"] is None and options["at_most"] is None:
+        wider, what = _minus(spreads[method], spreads[other]), f"{labels[method]} minus {labels[other]}"
+        found.append(_above(wider, f"angle's spread, {what}, degrees", 0.0, min(seeds, their_seeds)))
     return all_of(*found)
 
 
@@ -88,6 +90,7 @@ def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
 
     Apart: the standard deviation of their means over tasks grows by at least `apart`; noise alone makes it grow a bit.
     """
+    options = read_options(evidence, most=REQUIRED, apart=REQUIRED)
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     before, after = (latent_means(evidence, experiment, method, step) for step in (0, 1))
     if before is None:
@@ -97,7 +100,6 @@ def latents_move_apart(evidence: Evidence) -> ClaimResult | None:
     rng = interval_generator()
     draws = [np.arange(before.shape[1]), *rng.integers(before.shape[1], size=(DRAWS, before.shape[1]))]
     apart = _percentiles(np.array([(spread_over(after, t) - spread_over(before, t)).mean() for t in draws]))
-    options = evidence.spec.options
     return all_of(
         _bounded(divergence, "KL from the prior before adaptation, nats", options["most"], "below", seeds),
         _above(apart, "standard deviation of latent means over tasks, after minus before", options["apart"], seeds),
@@ -127,17 +129,17 @@ def gains_between(evidence: Evidence) -> ClaimResult | None:
 
     With the option `share` that is at least this share of what it gains until its last batch.
     """
-    options = evidence.spec.options
+    options = read_options(evidence, first=0, last=1, at_least=0.0, at_most=None, share=None)
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
-    first, last = options.get("first", 0), options.get("last", 1)
+    first, last = options["first"], options["last"]
     gained, label = step_gain(evidence, experiment, method, first, last), evidence.replication.methods[method].label
     if gained is None:
         return None
     what, seeds = f"return of {label} after {last} steps minus that after {first}", evidence.seeds(experiment, method)
-    if "at_most" in options:
+    if options["at_most"] is not None:
         return _bounded(gained, what, options["at_most"], "below", seeds)
     conditions = [_above(gained, what, options["at_least"], seeds)]
-    if "share" in options:
+    if options["share"] is not None:
         before, after, end = (evidence.scores(experiment, method, "return", step) for step in (first, last, "last"))
         rest = mean_interval(after - before - options["share"] * (end - before), interval_generator())
         conditions.append(_above(rest, f"{what}, minus {options['share']:g} of the gain in the end", 0.0, seeds))
@@ -170,7 +172,7 @@ def step_gain(evidence: Evidence, experiment: str, method: str, first: int, last
 
 def fails_where_another_adapts(evidence: Evidence) -> ClaimResult | None:
     """By its first step the first method gains `at_most`, the second `at_least`: there is something to learn."""
-    options = evidence.spec.options
+    options = read_options(evidence, at_most=REQUIRED, at_least=REQUIRED)
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
     found = []
     for name, limit, direction in ((method, options["at_most"], "below"), (other, options["at_least"], "above")):
@@ -189,9 +191,9 @@ def ends_as_high(evidence: Evidence) -> ClaimResult | None:
     the first must have. With two experiments the others' runs are in the second one, of the same family; the tasks of
     both count.
     """
-    options, experiments = evidence.spec.options, evidence.spec.experiments
-    method, *others = evidence.spec.methods
-    column, batches = options.get("column", "return"), options.get("batches", ["last", "last"])
+    options = read_options(evidence, column="return", batches=["last", "last"], at_least=None, margin=0.0)
+    experiments, (method, *others) = evidence.spec.experiments, evidence.spec.methods
+    column, batches = options["column"], options["batches"]
     label, seeds = evidence.replication.methods[method].label, evidence.seeds(experiments[0], method)
     own = evidence.scores(experiments[0], method, column, batches[0])
     found = []
@@ -199,11 +201,10 @@ def ends_as_high(evidence: Evidence) -> ClaimResult | None:
         theirs = evidence.scores(experiments[-1], name, column, batches[1])
         if not (own.size and theirs.size):
             return None
-        common = min(own.shape[1], theirs.shape[1])  # the first test tasks of a family are always the same
-        difference = difference_interval(own[:, :common], theirs[:, :common], interval_generator())
         what = f"{column}, {label} minus {evidence.replication.methods[name].label}"
-        found.append(_above(difference, what, -options.get("margin", 0.0), seeds))
-    if "at_least" in options:
+        both = min(seeds, evidence.seeds(experiments[-1], name))
+        found.append(_above(_difference(own, theirs), what, -options["margin"], both))
+    if options["at_least"] is not None:
         found.append(_above(mean_interval(own, interval_generator()), f"{column}, {label}", options["at_least"], seeds))
     return all_of(*found)
 
@@ -213,20 +214,21 @@ def trains_as_high(evidence: Evidence) -> ClaimResult | None:
 
     The interval is over seeds and meta-iterations.
     """
+    options = read_options(evidence, metric=REQUIRED, margin=0.0)
     (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
-    metric = evidence.spec.options["metric"]
-    ends = []
+    metric, ends = options["metric"], []
     for method in methods:
         rows = evidence.metrics_cell(experiment, method)
         if metric not in rows or rows[metric].isna().all():
             return None
-        late = rows[rows["env_steps"] > 0.9 * rows["env_steps"].max()]
-        ends.append(late.pivot(index="seed", columns="env_steps", values=metric).to_numpy())
+        late = [run[run["env_steps"] > 0.9 * run["env_steps"].max()] for _, run in rows.groupby("seed")]
+        common = min(map(len, late))  # where episodes end early, seeds differ in steps and in iterations
+        ends.append(np.stack([run.sort_values("env_steps")[metric].to_numpy()[-common:] for run in late]))
     labels = [evidence.replication.methods[method].label for method in methods]
     own, other = (mean_interval(end, interval_generator()) for end in ends)
     difference = _minus(own, other)
     what = f"{metric} at the end of training, {labels[0]} minus {labels[1]}"
-    return _above(difference, what, -evidence.spec.options["margin"], evidence.seeds(experiment, methods[0]))
+    return _above(difference, what, -options["margin"], _fewest_seeds(evidence, experiment, methods))
 
 
 def learns_more(evidence: Evidence) -> ClaimResult | None:
@@ -234,27 +236,27 @@ def learns_more(evidence: Evidence) -> ClaimResult | None:
 
     With the option `less` it is below.
     """
+    options = read_options(evidence, metric=REQUIRED, less=False)
     (experiment,), (method, *others) = evidence.spec.experiments, evidence.spec.methods
-    means = {name: training_means(evidence, experiment, name) for name in (method, *others)}
+    means = {name: training_means(evidence, experiment, name, options["metric"]) for name in (method, *others)}
     if any(found.size < 2 for found in means.values()):
         return None
     labels = {name: evidence.replication.methods[name].label for name in means}
     return all_of(*(
         _bounded(
             difference_interval(means[method][:, None], means[name][:, None], interval_generator(), level="runs"),
-            f"mean of {evidence.spec.options['metric']} over training, {labels[method]} minus {labels[name]}",
+            f"mean of {options['metric']} over training, {labels[method]} minus {labels[name]}",
             0.0,
-            "below" if evidence.spec.options.get("less") else "above",
-            len(means[method]),
+            "below" if options["less"] else "above",
+            min(len(means[method]), len(means[name])),
         )
         for name in others
     ))  # fmt: skip
 
 
-def training_means(evidence: Evidence, experiment: str, method: str) -> np.ndarray:
-    """Return the mean of the option's `metric` over the meta-iterations of every seed, `(seeds,)`."""
+def training_means(evidence: Evidence, experiment: str, method: str, metric: str) -> np.ndarray:
+    """Return the mean of `metric` over the meta-iterations of every seed, `(seeds,)`."""
     rows = evidence.metrics_cell(experiment, method)
-    metric = evidence.spec.options["metric"]
     return rows.groupby("seed")[metric].mean().to_numpy() if metric in rows else np.empty(0)
 
 
@@ -264,6 +266,7 @@ def noisier(evidence: Evidence) -> ClaimResult | None:
     That of a run is √(Σ variance / Σ signal) over the meta-iterations that measured it, see `promp.gradient_noise`; the
     interval is over these.
     """
+    options = read_options(evidence, times=REQUIRED)
     (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
     columns = ["outer/gradient_variance", "outer/gradient_signal"]
     cells = [evidence.metrics_cell(experiment, method) for method in methods]
@@ -279,7 +282,7 @@ def noisier(evidence: Evidence) -> ClaimResult | None:
     ratios = np.where(np.isnan(second), 0.0, np.where(np.isnan(first), BOUNDLESS, first / second))
     labels = [evidence.replication.methods[method].label for method in methods]
     what = f"relative standard deviation of meta-gradients, {labels[0]} over {labels[1]}"
-    return _above(_percentiles(ratios), what, evidence.spec.options["times"], evidence.seeds(experiment, methods[0]))
+    return _above(_percentiles(ratios), what, options["times"], _fewest_seeds(evidence, experiment, methods))
 
 
 def _relative_noise(measured: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -295,6 +298,7 @@ def visits_all_corners(evidence: Evidence) -> ClaimResult | None:
     That is: of the corner that is visited in the fewest episodes, the share of episodes is at least `at_least`, and
     larger than the other method's.
     """
+    options = read_options(evidence, at_least=REQUIRED)
     (experiment,), (method, other) = evidence.spec.experiments, evidence.spec.methods
     visits = {name: corner_visits(evidence, experiment, name) for name in (method, other)}
     if any(found is None for found in visits.values()):
@@ -302,11 +306,11 @@ def visits_all_corners(evidence: Evidence) -> ClaimResult | None:
     labels = {name: evidence.replication.methods[name].label for name in visits}
     seeds, rng = evidence.seeds(experiment, method), interval_generator()
     draws = {name: _least_shares(found, rng) for name, found in visits.items()}
-    difference = draws[method] - draws[other]
+    difference, both = draws[method] - draws[other], _fewest_seeds(evidence, experiment, visits)
     what = f"share of episodes near the least visited corner, {labels[method]}"
     return all_of(
-        _above(_percentiles(draws[method]), what, evidence.spec.options["at_least"], seeds),
-        _above(_percentiles(difference), f"{what} minus {labels[other]}", 0.0, seeds),
+        _above(_percentiles(draws[method]), what, options["at_least"], seeds),
+        _above(_percentiles(difference), f"{what} minus {labels[other]}", 0.0, both),
     )
 
 
@@ -330,6 +334,7 @@ def _percentiles(draws: np.ndarray) -> Interval:
 
 def quicker(evidence: Evidence) -> ClaimResult | None:
     """The first method needs at most `at_most` of the second's seconds for as many environment steps of training."""
+    options = read_options(evidence, at_most=REQUIRED)
     (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
     speeds = [evidence.training_speed(experiment, method) for method in methods]
     if None in speeds:
@@ -337,13 +342,19 @@ def quicker(evidence: Evidence) -> ClaimResult | None:
     share = speeds[1] / speeds[0]
     labels = [evidence.replication.methods[method].label for method in methods]
     what = f"seconds of training per environment step, {labels[0]} over {labels[1]}"
-    return _bounded(
-        Interval(share, share, share),
-        what,
-        evidence.spec.options["at_most"],
-        "below",
-        evidence.seeds(experiment, methods[0]),
-    )
+    seeds = _fewest_seeds(evidence, experiment, methods)
+    return _bounded(Interval(share, share, share), what, options["at_most"], "below", seeds)
+
+
+def _fewest_seeds(evidence: Evidence, experiment: str, methods: Iterable[str]) -> int:
+    """Return how many seeds the one of `methods` has that has the fewest."""
+    return min(evidence.seeds(experiment, method) for method in methods)
+
+
+def _difference(own: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Return the mean of scores `(seeds, tasks)` minus that of others; the tasks that both have count."""
+    common = min(own.shape[1], theirs.shape[1])  # the first test tasks of a family are always the same
+    return difference_interval(own[:, :common], theirs[:, :common], interval_generator())
 
 
 def _minus(own: Interval, other: Interval) -> Interval:

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc, Ellipse
 
-from shared.analysis.evidence import Evidence
+from shared.analysis.evidence import Evidence, read_options
 from shared.analysis.scores import final_rows
 from shared.figures import theme
-from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.spec import method_label, notes, origins
 from shared.study.loading import load_object
 
 RADIUS = 2.0  # of the half circle of goals

@@ -8,6 +8,7 @@ credited alike, with the mean of R(τ').
 
 import math
 from abc import abstractmethod
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ Array = np.ndarray
 class Config(AdaptationConfig):
     """Hyper-parameters of both formulations; without hidden layers a policy has two parameters and a fixed spread."""
 
+    learned_rates: Literal[False] = Field(description="α is not meta-learned")
     learning_rate: float = Field(gt=0, description="of plain gradient ascent")
     start: tuple[float, float] = Field(description="the parameters at first: the factor of the input, the constant")
     optimum: tuple[float, float] = Field(description="from which `distance` is measured")

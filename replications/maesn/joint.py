@@ -1,5 +1,7 @@
 """What meta-learned policies are compared with: one policy for all tasks, told them or not, and a random one."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,8 +70,8 @@ class AdamPretrained(AdamAdaptation):
     def train(self) -> dict[str, float]:
         """Play a batch in every task of a meta-batch; take a step."""
         tasks = self.family.train_tasks(self.config.meta_batch, self.rng)
-        batch = self.batch(self.shared(len(tasks)), tasks).without_gaps()
-        return self.outer_step([], batch) | {"train/return": episode_return(batch)}
+        batch = self.batch(self.shared(len(tasks)), tasks)
+        return {"train/return": episode_return(batch)} | self.outer_step([], batch.without_gaps())
 
     def outer_step(self, phases: list[Phase], after: Phase) -> dict[str, float]:
         """Maximise the mean over tasks of mean[log π_θ(a|s) A] by one step of Adam; nothing has adapted."""
@@ -127,7 +129,9 @@ def pooled(played: Trajectories) -> Trajectories:
     return Trajectories(*tensors, measures, played.places.swapaxes(0, 1))
 
 
-def joint_step(learner: MetaPolicyGradient, outputs, played: Trajectories, gains: Advantages) -> dict[str, float]:
+def joint_step(
+    learner: MetaPolicyGradient, outputs: Callable[[], Tensor], played: Trajectories, gains: Advantages
+) -> dict[str, float]:
     """Take a step of TRPO up mean[π/π_old · A]; `outputs()` `(1, K, T, 2 · a)` are the policy's where it `played`."""
     c, head = learner.config, learner.policy.head
     with torch.no_grad():

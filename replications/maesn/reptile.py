@@ -1,5 +1,7 @@
 """Reptile (Nichol et al. 2018): the first-order relative of MAML."""
 
+from typing import Literal
+
 import torch
 from pydantic import Field
 
@@ -9,6 +11,7 @@ from replications.maesn.adaptation import AdaptationConfig, GradientAdaptation, 
 class Config(AdaptationConfig):
     """Hyper-parameters of Reptile."""
 
+    learned_rates: Literal[False] = Field(description="α is not meta-learned")
     outer_rate: float = Field(gt=0, le=1, description="ε, the share of the way to the adapted parameters")
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from shared.rl.linear_baseline import linear_values
 from shared.rl.returns import discounted_returns, generalized_advantages
+from shared.study.errors import StudyError
 from shared.tasks.family import TaskFamily, VectorTasks
 
 Array = np.ndarray
@@ -124,6 +125,8 @@ class Sampler:
             inside = episodewise([info.get("inside", info["sparse_reward"] > 0) for info in infos])
             measures |= {"sparse_return": (paid * valid).sum(axis=2), "solved": (inside * valid).max(axis=2)}
             learned = paid if sparse else dense
+        elif sparse:
+            raise StudyError(f"hyper-parameter 'test_sparse': {type(self.family).__name__} pays no sparse rewards")
         last = np.maximum(count[:, :, None] - 1, 0)
         for name, which in getattr(self.family, "episode_measures", {}).items():
             seen = episodewise([info[name] for info in infos]) * valid

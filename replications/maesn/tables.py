@@ -5,12 +5,12 @@ import math
 import numpy as np
 
 from replications.maesn.claims import FIRST, divergences, latent_means
-from shared.analysis.evidence import Evidence, interval_generator
+from shared.analysis.evidence import Evidence, interval_generator, read_options
 from shared.analysis.published import RERUN
 from shared.analysis.scores import Episode
 from shared.analysis.statistics import mean_interval
 from shared.figures.score_tables import INTERVAL
-from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.spec import method_label, notes, origins
 from shared.figures.tables import Cell, Table
 from shared.study.schema import PublishedTarget
 

@@ -9,26 +9,34 @@ from torch import Tensor
 
 from replications.maesn.maesn import MAESN, State
 from replications.maesn.maml import MAML
+from shared.study.errors import StudyError
 
 Array = np.ndarray
+Needed = Mapping[str, Mapping[str, Any]]
+
+
+def trained_state(needed: Needed) -> Mapping[str, Any]:
+    """Return the state of the run that `needs` calls "trained"; raise `StudyError` where there is none."""
+    if "trained" not in needed:
+        given = ", ".join(needed) or "nothing"
+        raise StudyError(f"key 'needs': a test of a trained run needs one that is called 'trained', got {given}")
+    return needed["trained"]
 
 
 class Trained(MAESN):
     """MAESN, or LatentSpace, as another run has left it: its final state is `needed["trained"]`."""
 
-    def __init__(self, family, config, seed, device="cpu", needed: Mapping[str, Mapping[str, Any]] | None = None):
+    def __init__(self, family, config, seed, device="cpu", *, needed: Needed):
         super().__init__(family, config, seed, device)
-        if needed:
-            self.load_state_dict(needed["trained"])
+        self.load_state_dict(trained_state(needed))
 
 
 class TrainedMAML(MAML):
     """MAML as another run has left it: its final state is `needed["trained"]`."""
 
-    def __init__(self, family, config, seed, device="cpu", needed: Mapping[str, Mapping[str, Any]] | None = None):
+    def __init__(self, family, config, seed, device="cpu", *, needed: Needed):
         super().__init__(family, config, seed, device)
-        if needed:
-            self.load_state_dict(needed["trained"])
+        self.load_state_dict(trained_state(needed))
 
 
 class FixedLatent(Trained):

@@ -6,7 +6,7 @@ Scores are `(seeds, tasks)`; methods of one experiment met the same test tasks, 
 import numpy as np
 
 from shared.analysis.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, ClaimResult, all_of
-from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, interval_generator
+from shared.analysis.evidence import REFERENCE, REQUIRED, THIS_MACHINE, Evidence, interval_generator, read_options
 from shared.analysis.scores import evaluation_matrix, final_rows, score_matrix
 from shared.analysis.statistics import bootstrap_of_means, difference_interval
 
@@ -123,7 +123,8 @@ def learns_faster(evidence: Evidence) -> ClaimResult | None:
 def reaches_return(evidence: Evidence) -> ClaimResult | None:
     """Ours: the median seed's return after adaptation is at least `threshold` within `env_steps`."""
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
-    threshold, limit = (evidence.spec.options[name] for name in ("threshold", "env_steps"))
+    options = read_options(evidence, threshold=REQUIRED, env_steps=REQUIRED)
+    threshold, limit = options["threshold"], options["env_steps"]
     evaluations = _evaluations(evidence, experiment, method)
     if evaluations is None:
         return None
@@ -145,13 +146,14 @@ def reaches_return(evidence: Evidence) -> ClaimResult | None:
 
 def gains_by_adaptation(evidence: Evidence) -> ClaimResult | None:
     """Ours: the last episode earns at least `threshold` more than the first, whose latent is the prior's."""
+    threshold = read_options(evidence, threshold=REQUIRED)["threshold"]
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     last, first = (evidence.scores(experiment, method, episode=episode) for episode in ("last", 0))
     if not last.size:
         return None
     gain = difference_interval(last, first, interval_generator())
     statistic = "return after adaptation minus return with a latent of the prior"
-    return _above(statistic, gain, evidence.spec.options["threshold"], {method: last})
+    return _above(statistic, gain, threshold, {method: last})
 
 
 def ends_alike(evidence: Evidence) -> ClaimResult | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from shared.analysis.published import RERUN, load_published
 from shared.analysis.scores import Episode, curve_matrix, evaluation_matrix, final_rows, score_matrix
 from shared.analysis.speeds import Speeds, reference_training_speeds, training_speeds
 from shared.analysis.statistics import Interval
+from shared.study.errors import StudyError, unknown
 from shared.study.results import load_reference, load_runs
 from shared.study.schema import SCALES
 
@@ -24,6 +25,22 @@ REFERENCE = "reference"
 THIS_MACHINE = "this machine"
 EVALUATION = "evaluation"
 GENERATOR_SEED = 20161109  # every interval starts from the same generator, whatever was drawn before it
+REQUIRED = object()  # the default of an option that must be given
+
+
+def read_options(evidence: "Evidence", **defaults: Any) -> dict[str, Any]:
+    """Return the `options` of a drawing or claim over `defaults`.
+
+    Raises `StudyError` for a name that is not among them, and for one with the default `REQUIRED` that is missing.
+    """
+    options = evidence.spec.options
+    for name in options:
+        if name not in defaults:
+            raise StudyError(f"{evidence.replication.file}: {unknown('option', name, defaults)}")
+    for name, default in defaults.items():
+        if default is REQUIRED and name not in options:
+            raise StudyError(f"{evidence.replication.file}: option '{name}' is missing")
+    return defaults | options
 
 
 def interval_generator() -> np.random.Generator:

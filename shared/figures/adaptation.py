@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shared.analysis import statistics
-from shared.analysis.evidence import REFERENCE, Evidence, interval_generator
+from shared.analysis.evidence import REFERENCE, Evidence, interval_generator, read_options
 from shared.analysis.scores import episode_scores, final_rows
 from shared.figures import theme
 from shared.figures.curves import (
@@ -18,7 +18,7 @@ from shared.figures.curves import (
     put_legend,
     series_sample,
 )
-from shared.figures.spec import check_names, method_label, notes, origins, provenance, read_options
+from shared.figures.spec import check_names, method_label, notes, origins, provenance
 from shared.figures.theme import Style
 
 BARS = "bars: 95 % bootstrap interval of the mean over seeds and test tasks"

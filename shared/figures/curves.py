@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Curve, Evidence
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Curve, Evidence, read_options
 from shared.figures import theme
 from shared.figures.spec import (
     THIRD_PARTY,
@@ -20,7 +20,6 @@ from shared.figures.spec import (
     notes,
     origins,
     provenance,
-    read_options,
     read_panels,
 )
 from shared.figures.theme import Style

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, read_options
 from shared.analysis.scores import Episode
 from shared.figures import theme
-from shared.figures.spec import method_label, notes, origins, read_options
+from shared.figures.spec import method_label, notes, origins
 from shared.figures.theme import Style
 
 WHISKERS = "whiskers: 95 % bootstrap interval of the mean over seeds and test tasks"

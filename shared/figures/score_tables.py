@@ -3,9 +3,9 @@
 import math
 
 from shared.analysis import statistics
-from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
+from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence, read_options
 from shared.figures.points import scored
-from shared.figures.spec import check_names, method_label, notes, origins, read_options
+from shared.figures.spec import check_names, method_label, notes, origins
 from shared.figures.tables import Cell, Table
 
 INTERVAL = "±: half the 95 % bootstrap interval of the mean over seeds and test tasks"

@@ -1,7 +1,7 @@
 """What every drawing takes from its declaration: options, series, and the line that says what is shown."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -11,14 +11,6 @@ from shared.study.errors import StudyError, unknown
 
 THIRD_PARTY = "run by a third party"
 Published = Literal["curves", "numbers", "none"]  # rows shown: curves, else the number; the number; none
-
-
-def read_options(evidence: Evidence, **defaults: Any) -> dict[str, Any]:
-    """Return the drawing's `options` over `defaults`; raise `StudyError` for a name that is not among them."""
-    for name in evidence.spec.options:
-        if name not in defaults:
-            raise StudyError(f"{evidence.replication.file}: {unknown('option', name, defaults)}")
-    return defaults | evidence.spec.options
 
 
 def read_panels(evidence: Evidence, panels: dict[str, list[str]] | None) -> dict[str, list[str]]:

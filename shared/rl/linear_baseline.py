@@ -21,7 +21,8 @@ def linear_values(observations: Tensor, returns: Tensor, valid: Tensor, ridge: f
     """Fit the baseline to the returns of each of N tasks by ridge regression; return its values `(N, K, T)`.
 
     `observations` `(N, K, T, o)` of K episodes per task; `returns` and `valid` `(N, K, T)`: steps that are not valid
-    are neither fitted nor given a value but 0. A fit that is not finite is tried again with ten times the `ridge`.
+    are neither fitted nor given a value but 0. Where a fit is not finite all are tried again, up to four times, with
+    ten times the `ridge`. Raises `FloatingPointError` if one still is not.
     """
     x = (features(observations) * valid[..., None]).flatten(1, 2)
     y = (returns.double() * valid).flatten(1, 2)
@@ -31,4 +32,6 @@ def linear_values(observations: Tensor, returns: Tensor, valid: Tensor, ridge: f
         weights, failed = torch.linalg.solve_ex(gram + ridge * 10**attempt * diagonal, moment)
         if not failed.any() and torch.isfinite(weights).all():
             break
+    else:
+        raise FloatingPointError("the linear baseline has no finite fit: are observations and returns finite?")
     return (x @ weights).view(returns.shape)

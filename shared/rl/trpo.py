@@ -1,6 +1,6 @@
 """Trust-region policy optimisation on flat parameter vectors (Schulman et al. 2015, Sec. 6 and App. C).
 
-Pure functions: the caller supplies the surrogate, the KL divergence and the Fisher product of its own policy.
+The caller supplies the outputs of its own policy and the surrogate as functions; steps write into its parameters.
 """
 
 from collections.abc import Callable, Iterable

@@ -10,6 +10,7 @@ from torch.func import grad, hessian
 from replications.maesn.adaptation import Phase, dice_loss, likelihood_loss, ratio_loss
 from replications.maesn.policies import GaussianPolicy
 from replications.maesn.promp import gradient_noise
+from shared.study.errors import StudyError
 from tests.replications.maesn.conftest import NearGoals, ShortNavigation
 
 ARMS = 0.2, 1.0  # what the left and the right arm pay
@@ -336,3 +337,20 @@ def test_pretraining_follows_the_mean_of_tasks_policy_gradients(make):
     for (name, start), gradient in zip(before.items(), gradients, strict=True):
         expected = 1e-3 * gradient / (gradient.abs() + 1e-8)  # Adam's first step
         torch.testing.assert_close(learner.parameters[name].detach(), (start + expected).detach(), atol=2e-5, rtol=0)
+
+
+def test_returns_of_pretraining_are_means_over_episodes(make):
+    learner = make("pretrained-adam", NearGoals())
+    found = learner.train()["train/return"]
+    assert -8 * 0.9 < found < 0  # eight steps, never as far as 0.9 from the goal
+
+
+def test_sparse_rewards_are_asked_of_who_pays_them(make):
+    learner = make("maml", ShortNavigation())
+    with pytest.raises(StudyError, match="'test_sparse': ShortNavigation pays no sparse rewards"):
+        learner.adapt(learner.family.test_tasks(2, np.random.default_rng(0)), 2, np.random.default_rng(0))
+
+
+def test_step_sizes_are_learned_only_where_the_outer_step_can(make):
+    with pytest.raises(ValueError, match="learned_rates"):
+        make("reptile", learned_rates=True)

@@ -9,6 +9,7 @@ import pytest
 
 from replications.maesn import claims
 from replications.maesn.promp_points import VISITS
+from shared.study.errors import StudyError
 from shared.study.schema import load_replications
 
 ROOT = Path(__file__).parents[3]
@@ -17,10 +18,12 @@ ROOT = Path(__file__).parents[3]
 class FakeEvidence:
     """What the claims ask of evidence: `scores` (experiment or None, method) → (column, batch) → `(seeds, tasks)`."""
 
-    def __init__(self, experiments, methods, scores=None, metrics=None, speeds=None, published=None, **options):
+    def __init__(
+        self, experiments, methods, scores=None, metrics=None, speeds=None, published=None, runs=None, **options
+    ):
         self.replication = load_replications(ROOT)["maesn"]
         self.spec = SimpleNamespace(experiments=experiments, methods=methods, options=options)
-        self.given, self.metrics, self.speeds = scores or {}, metrics or {}, speeds or {}
+        self.given, self.metrics, self.speeds, self.runs = scores or {}, metrics or {}, speeds or {}, runs or {}
         self.published = pd.DataFrame(published or [], columns=["x_value", "value", "low", "high", "spread"])
 
     def scores(self, experiment, method, column="return", episode="total", origin=None):
@@ -37,7 +40,7 @@ class FakeEvidence:
         return self.speeds.get(method)
 
     def seeds(self, experiment, method, origin=None):
-        return 1
+        return self.runs.get(method, 1)
 
 
 def gains(first, last):
@@ -58,6 +61,22 @@ def test_gains_must_be_large_enough_and_so_many_times_those_of_others():
     assert adapts(90, 40, at_least=30, times=2, others_at_most=20).verdict == "not reproduced"
     missing = FakeEvidence(["wheeled"], ["maesn", "latent-space"], {"maesn": gains(0, 50)})
     assert claims.adapts_better(missing) is None
+
+
+def test_an_option_that_is_misspelled_or_missing_is_named():
+    with pytest.raises(StudyError, match="unknown option 'tines'; the nearest valid name is 'times'"):
+        adapts(50, 20, tines=2)
+    with pytest.raises(StudyError, match="option 'at_most' is missing"):
+        claims.quicker(FakeEvidence(["promp-cheetah-direction"], ["promp", "trpo-maml"]))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "times", "others_at_most", "seeds"), [(85, 1, None, 3), (20, 8.5, None, 2), (20, 1, 15, 2)]
+)
+def test_the_condition_that_decides_has_the_seeds_of_what_it_is_about(at_least, times, others_at_most, seeds):
+    scores, runs = {"maesn": gains(0, 90), "latent-space": gains(5, 15)}, {"maesn": 3, "latent-space": 2}
+    options = {"at_least": at_least, "times": times, "others_at_most": others_at_most, "runs": runs}
+    assert claims.adapts_better(FakeEvidence(["wheeled"], list(scores), scores, **options)).seeds == seeds
 
 
 def test_to_save_costs_of_control_is_not_to_adapt():
@@ -176,6 +195,17 @@ def test_ends_of_training_are_compared():
     options = {"metric": "after/return", "margin": 5}
     assert claims.trains_as_high(FakeEvidence(["wheeled"], list(empty), metrics=empty, **options)) is None
     assert result(10.0, 20.0).verdict == "not reproduced"
+
+
+def test_ends_of_training_may_come_after_other_steps_in_every_seed():
+    def rows(end, *counts):
+        runs = [pd.DataFrame({"seed": n, "env_steps": np.arange(1, n + 1) * 7, "after/return": end}) for n in counts]
+        return pd.concat(runs)
+
+    metrics = {"maml-sparse": rows(10.0, 40, 20), "maesn": rows(12.0, 30, 41)}
+    options = {"metric": "after/return", "margin": 5}
+    found = claims.trains_as_high(FakeEvidence(["wheeled"], list(metrics), metrics=metrics, **options))
+    assert (found.value, found.verdict) == (-2, "reproduced")
 
 
 def curves(*seeds):

@@ -115,3 +115,8 @@ def test_a_run_that_was_stopped_goes_on_as_one_that_was_not():
     for _ in range(2):
         resumed.train()
     assert to_bytes(resumed.state_dict()) == to_bytes(whole.state_dict())
+
+
+def test_step_sizes_are_not_learned():
+    with pytest.raises(ValueError, match="learned_rates"):
+        make(FormulationI, learned_rates=True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from replications.maesn import trained
+from shared.study.errors import StudyError
 from tests.replications.maesn.conftest import MAESN, METHODS, SHARED, TRPO, FewGoals
 
 
@@ -48,3 +49,10 @@ def test_training_tasks_start_with_their_own_latents(make):
     assert found["latent/step_mean"] == pytest.approx(np.full((2, 2), sizes["latent/step_mean"]))
     with pytest.raises(ValueError, match="latents are kept of training tasks alone"):
         known.adapt(known.family.test_tasks(1, None), 1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("learner", "settings"), [(trained.Trained, MAESN), (trained.TrainedMAML, TRPO)])
+def test_a_trained_run_must_be_needed_by_its_name(learner, settings):
+    config = learner.Config(**(SHARED | settings))
+    with pytest.raises(StudyError, match="that is called 'trained', got policy"):
+        learner(FewGoals(), config, np.random.SeedSequence(0), needed={"policy": {}})

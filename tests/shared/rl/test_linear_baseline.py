@@ -1,5 +1,6 @@
 """The linear baseline against fits that are known."""
 
+import pytest
 import torch
 
 from shared.rl.linear_baseline import features, linear_values
@@ -37,3 +38,9 @@ def test_features_that_never_change_do_not_spoil_the_fit():
     observations = torch.zeros(1, 4, 3, 2)
     values = linear_values(observations, torch.full((1, 4, 3), 5.0), torch.ones(1, 4, 3, dtype=torch.bool))
     torch.testing.assert_close(values, torch.full((1, 4, 3), 5.0, dtype=torch.float64), atol=1e-3, rtol=0)
+
+
+def test_returns_that_are_not_finite_have_no_fit():
+    observations, valid = torch.randn(1, 4, 3, 1), torch.ones(1, 4, 3, dtype=torch.bool)
+    with pytest.raises(FloatingPointError, match="no finite fit"):
+        linear_values(observations, torch.full((1, 4, 3), torch.nan), valid)

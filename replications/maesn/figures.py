@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Arc, Ellipse
+from matplotlib.patches import Arc, Circle, Ellipse
 
 from shared.analysis.evidence import Evidence, read_options
 from shared.analysis.scores import final_rows
 from shared.figures import theme
 from shared.figures.spec import method_label, notes, origins
+from shared.study.errors import StudyError, unknown
 from shared.study.loading import load_object
 
 RADIUS = 2.0  # of the half circle of goals
+SPREADS = {
+    "angle": "angle ± {angle_spread:.1f}°, {distance:.1f} m away",
+    "place": "x ± {x_spread:.2f} m, y ± {y_spread:.2f} m",
+}
 
 
 @theme.theme()
@@ -22,17 +27,22 @@ def ways(evidence: Evidence) -> Figure:
     """Draw where policies go: a panel per method of the experiment and adaptation step, a line per test task.
 
     Shows the first seed. Options: `steps` (of adaptation, default none: [0]), `limits` (x from, x to, y from, y to),
-    `goals` (whether the half circle of goals is drawn), `spread` (whether the angle's spread is told), `tasks` (how
-    many; default all).
+    `goals` (whether the half circle of goals is drawn), `spread` (of where episodes end, what is told: by default the
+    `angle` and how far from the origin; `place`; or null), `tasks` (how many; default all), `rings` (circles that are
+    drawn besides: x, y, radius).
     """
-    options = read_options(evidence, steps=[0], limits=(-2.5, 2.5, -1.5, 2.5), goals=True, spread=True, tasks=None)
+    defaults = {"steps": [0], "limits": (-2.5, 2.5, -1.5, 2.5), "goals": True, "spread": "angle", "tasks": None}
+    options = read_options(evidence, **defaults, rings=())
+    if options["spread"] not in (*SPREADS, None):
+        wrong = unknown("value", options["spread"], SPREADS)
+        raise StudyError(f"{evidence.replication.file}: option 'spread': {wrong}")
     (experiment,) = evidence.experiments()
     panels = [(method, step) for method in evidence.methods(experiment) for step in options["steps"]]
     name = evidence.replication.experiments[experiment].family.name
     x_label, y_label = load_object(evidence.replication.qualified(name), evidence.root).position_labels
     figure, axes = theme.panels(len(panels), height=2.3)
     for axis, (method, step) in zip(axes, panels, strict=True):
-        after = f", {step} step{'s' * (step > 1)}" if step else ""
+        after = f", {step} step{'s' * (step > 1)}" if step else ", before" if len(options["steps"]) > 1 else ""
         axis.set_title(method_label(evidence, method) + after)
         rows = newest(evidence, experiment, method)
         if rows.empty:
@@ -41,10 +51,12 @@ def ways(evidence: Evidence) -> Figure:
         rows = rows[rows["episode"] == step].head(options["tasks"] or len(rows))
         _draw_ways(axis, rows)
         if options["spread"]:
-            told = f"angle ± {rows['angle_spread'].mean():.1f}°"
+            told = SPREADS[options["spread"]].format(**rows.mean(numeric_only=True))
             axis.text(0.02, 0.02, told, transform=axis.transAxes, fontsize=7)
         if options["goals"]:
             axis.add_patch(Arc((0, 0), 2 * RADIUS, 2 * RADIUS, theta1=0, theta2=180, color="0.6", lw=1.5, zorder=0))
+        for *centre, radius in options["rings"]:
+            axis.add_patch(Circle(centre, radius, fill=False, color="0.6", lw=1.5, zorder=0))
         left, right, bottom, top = options["limits"]
         axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel=x_label, ylabel=y_label)
     told = "first seed; the first episode of each test task's batch, a cross where it ends"

@@ -57,7 +57,7 @@ def exploration_table(evidence: Evidence) -> Table:
     return _table(evidence, rows, headings, columns, [SPREADS])
 
 
-LATENTS = "means over training tasks, dimensions and seeds; published: the authors' released policies"
+LATENTS = "means over training tasks, dimensions and seeds"
 QUANTITIES = {  # what a row shows: its label, its published metrics, of which the mean is taken
     "divergence": ("KL from the prior, nats", ["mean_KL_pre_update_latent_to_unit_gaussian"]),
     "spread": ("σ of means μ over tasks", [f"std_over_tasks_of_latent_mean_dim{j}" for j in range(2)]),
@@ -82,7 +82,7 @@ def latent_table(evidence: Evidence) -> Table:
         ours, trained = _learned(evidence, name, method), evidence.replication.methods[method].needs["trained"]
         theirs = evidence.replication.methods[trained.split("/")[1]].published_names
         columns.append([
-            Cell(ours.get(key, math.nan), published=_published(evidence, experiment.published, theirs, metrics))
+            Cell(ours.get(key, math.nan), rerun=_released(evidence, experiment.published, theirs, metrics))
             for key, (_, metrics) in QUANTITIES.items()
         ])  # fmt: skip
         headings.append(experiment.label)
@@ -110,7 +110,8 @@ def _learned(evidence: Evidence, experiment: str, method: str) -> dict[str, floa
     return found | {key: float(kept[key].mean()) for key in QUANTITIES if key in kept}
 
 
-def _published(evidence: Evidence, target: PublishedTarget, methods: list[str], metrics: list[str]) -> float:
+def _released(evidence: Evidence, target: PublishedTarget, methods: list[str], metrics: list[str]) -> float:
+    """Return what the authors' released policies hold: read from their files, not published."""
     rows = evidence.published[evidence.published["environment"] == target.environment]
     rows = rows[rows["method"].isin(methods) & rows["metric"].isin(metrics) & (rows["x_name"] == "")]
     return float(rows["value"].mean()) if len(rows) else math.nan

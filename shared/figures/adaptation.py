@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter, SymmetricalLogLocator
 
 from shared.analysis import statistics
 from shared.analysis.evidence import REFERENCE, Evidence, interval_generator, read_options
@@ -22,6 +23,8 @@ from shared.figures.spec import check_names, method_label, notes, origins, prove
 from shared.figures.theme import Style
 
 BARS = "bars: 95 % bootstrap interval of the mean over seeds and test tasks"
+PRINTED_BARS = "of published and rerun values: one standard error"
+LINEAR = 2.0  # where a symlog axis becomes linear
 MOST_MARKS = 20  # on one curve; more would hide whether it is dashed
 
 
@@ -65,7 +68,9 @@ def adaptation_curves(evidence: Evidence) -> Figure:
     axes[0].set_ylabel(options["y_label"] or options["column"])
     put_legend(figure, handles)
     marked = any(e.published is not None and e.published.adaptation for e in experiments.values())
-    theme.label_line(figure, notes(evidence, BARS, published="curves" if marked else "none"))
+    printed = [evidence.published_rows(name, method) for name in experiments for method in evidence.methods(name)]
+    bars = f"{BARS}; {PRINTED_BARS}" if marked and any("sem" in set(rows["spread"]) for rows in printed) else BARS
+    theme.label_line(figure, notes(evidence, bars, published="curves" if marked else "none"))
     return figure
 
 
@@ -127,6 +132,9 @@ def _finish(axis: Axes, options: dict[str, Any]) -> None:
     if not axis.lines:
         theme.no_results(axis)
         return
-    axis.set_yscale(options["y_scale"])
+    if options["y_scale"] == "symlog":
+        axis.set_yscale("symlog", linthresh=LINEAR)
+        axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=LINEAR, subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(ScalarFormatter())
     axis.set_xlabel(options["x_label"])
     axis.xaxis.get_major_locator().set_params(integer=True)

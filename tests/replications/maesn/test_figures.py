@@ -9,6 +9,7 @@ import pytest
 from replications.maesn import figures, tables
 from shared.analysis.evidence import Evidence, load_evidence
 from shared.analysis.statistics import mean_interval
+from shared.study.errors import StudyError
 from shared.study.schema import Drawing, load_replications
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +45,7 @@ def test_ways_are_drawn_by_method_and_step(tested):
     figure = figures.ways(evidence_of(rows, ["wheeled"], ["maesn", "maesn-fixed"], steps=[0, 2], tasks=1))
     first, last, *missing = figure.axes
     assert [axis.get_title() for axis in figure.axes] == [
-        "MAESN", "MAESN, 2 steps", "MAESN, z = 0", "MAESN, z = 0, 2 steps",
+        "MAESN, before", "MAESN, 2 steps", "MAESN, z = 0, before", "MAESN, z = 0, 2 steps",
     ]  # fmt: skip
     for axis, step in ((first, 0), (last, 2)):
         way = axis.lines[0]
@@ -52,6 +53,20 @@ def test_ways_are_drawn_by_method_and_step(tested):
         assert len(axis.lines) == 2  # one way and its cross
         assert axis.get_xlabel() == "x (m)"
     assert all(axis.texts[0].get_text() == "no results at this scale" for axis in missing)
+
+
+@pytest.mark.parametrize(
+    ("spread", "told"), [("angle", "angle ± 12.0°, 1.5 m away"), ("place", "x ± 0.25 m, y ± 2.00 m")]
+)
+def test_it_is_told_how_ways_spread_and_what_counts_is_ringed(tested, spread, told):
+    measured = {"angle_spread": 12.0, "distance": 1.5, "x_spread": 0.25, "y_spread": 2.0}
+    rows = result_rows(tested | {name: np.full((2, 3), value) for name, value in measured.items()}, "wheeled", "maesn")
+    rings = {"spread": spread, "goals": False, "rings": [[1, 0, 0.5]]}
+    (axis,) = figures.ways(evidence_of(rows, ["wheeled"], ["maesn"], **rings)).axes
+    assert axis.texts[0].get_text() == told
+    assert [(ring.center, ring.radius) for ring in axis.patches] == [([1, 0], 0.5)]
+    with pytest.raises(StudyError, match="option 'spread': unknown value 'angel'; the nearest valid name is 'angle'"):
+        figures.ways(evidence_of(rows, ["wheeled"], ["maesn"], spread="angel"))
 
 
 def test_paths_of_two_parameters_begin_where_they_start():
@@ -108,5 +123,5 @@ def test_the_table_of_latents_has_what_was_meta_learned(make, tested):
     assert shown["mean σ"].value == 1
     assert shown["learned step size of μ"].value == 2.5
     # The authors' policy: (1.87 + 1.41) / 2, and 0.65 nats.
-    assert shown["learned step size of μ"].published == pytest.approx(1.64, abs=0.01)
-    assert shown["KL from the prior, nats"].published == pytest.approx(0.65, abs=0.01)
+    assert shown["learned step size of μ"].rerun == pytest.approx(1.64, abs=0.01)
+    assert shown["KL from the prior, nats"].rerun == pytest.approx(0.65, abs=0.01)

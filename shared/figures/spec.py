@@ -9,6 +9,7 @@ from shared.analysis.evidence import REFERENCE, THIS_MACHINE, Evidence
 from shared.analysis.published import KINDS, RERUN
 from shared.study.errors import StudyError, unknown
 
+FILES = 3  # of one repository; if there are more, a note only counts them
 THIRD_PARTY = "run by a third party"
 Published = Literal["curves", "numbers", "none"]  # rows shown: curves, else the number; the number; none
 
@@ -71,10 +72,23 @@ def sources_note(evidence: Evidence, published: Published) -> str:
             curves = published == "curves" and along.any()
             rows = rows[along] if curves else evidence.published_numbers(experiment, method)
             sources |= dict(zip(rows["source"], provenance(evidence, method, rows), strict=True))
-    named = [f"{source} ({KINDS.get(kind, kind)})" for source, kind in sources.items() if kind != RERUN]
+    named = [f"{source} ({KINDS.get(kind, kind)})" for source, kind in _briefly(sources).items() if kind != RERUN]
     rerun = [source for source, kind in sources.items() if kind == RERUN]
     parts = [f"{what}: {'; '.join(names)}" for what, names in (("published", named), (KINDS[RERUN], rerun)) if names]
     return " · ".join(parts)
+
+
+def _briefly(sources: dict[str, str]) -> dict[str, str]:
+    """Return kinds by source, of `sources`; of many files of one repository only how many they are."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for source, kind in sources.items():
+        first = source.split(" ")[0]
+        groups.setdefault((first if first.startswith("github:") else source, kind), []).append(source)
+    return {
+        name: kind
+        for (first, kind), group in groups.items()
+        for name in (group if len(group) <= FILES else [f"{first}, {len(group)} files"])
+    }
 
 
 def provenance(evidence: Evidence, method: str, rows: pd.DataFrame) -> pd.Series:

@@ -199,6 +199,17 @@ def test_sources_are_named_where_something_of_them_is_drawn(ran):
     assert "an archive" not in learning_curves(evidence).get_supxlabel()
 
 
+@pytest.mark.parametrize(("files", "told"), [(3, "github:a/b file2.pkl (rel"), (4, "github:a/b, 4 files (rel")])
+def test_many_files_of_one_repository_are_counted_and_standard_errors_named(ran, files, told):
+    shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "kind": "raw_data", "spread": "sem"}
+    values = {"value": 5.0, "low": 4.0, "high": 6.0}
+    ran.publish(*(shots | values | {"x_value": i, "source": f"github:a/b file{i}.pkl"} for i in range(files)))
+    ran.run("adapting", "ours", [8] * 4)
+    label = adaptation_curves(load(ran, ["adapting"], ["ours"])).get_supxlabel().replace("\n", " ")
+    assert told in label
+    assert "of published and rerun values: one standard error" in label
+
+
 def test_tables_show_reruns_of_released_policies_apart_from_published_numbers(ran):
     shots = {"method": "Ours", "setting": "n=40", "x_name": "shots", "x_value": 1}
     ran.publish(

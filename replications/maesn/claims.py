@@ -125,19 +125,17 @@ def divergences(evidence: Evidence, experiment: str, method: str) -> np.ndarray:
 
 
 def gains_between(evidence: Evidence) -> ClaimResult | None:
-    """Between two batches of a test, `first` and `last` (default 0, 1), the method gains `at_least`, or `at_most`.
+    """Between two batches of a test, `first` and `last` (default 0, 1), the method gains `at_least`.
 
     With the option `share` that is at least this share of what it gains until its last batch.
     """
-    options = read_options(evidence, first=0, last=1, at_least=0.0, at_most=None, share=None)
+    options = read_options(evidence, first=0, last=1, at_least=REQUIRED, share=None)
     (experiment,), (method,) = evidence.spec.experiments, evidence.spec.methods
     first, last = options["first"], options["last"]
     gained, label = step_gain(evidence, experiment, method, first, last), evidence.replication.methods[method].label
     if gained is None:
         return None
     what, seeds = f"return of {label} after {last} steps minus that after {first}", evidence.seeds(experiment, method)
-    if options["at_most"] is not None:
-        return _bounded(gained, what, options["at_most"], "below", seeds)
     conditions = [_above(gained, what, options["at_least"], seeds)]
     if options["share"] is not None:
         before, after, end = (evidence.scores(experiment, method, "return", step) for step in (first, last, "last"))
@@ -214,7 +212,7 @@ def trains_as_high(evidence: Evidence) -> ClaimResult | None:
 
     The interval is over seeds and meta-iterations.
     """
-    options = read_options(evidence, metric=REQUIRED, margin=0.0)
+    options = read_options(evidence, metric=REQUIRED, margin=REQUIRED)
     (experiment,), methods = evidence.spec.experiments, evidence.spec.methods
     metric, ends = options["metric"], []
     for method in methods:
